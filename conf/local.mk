@@ -1,0 +1,1 @@
+# Built from conf; included by the top Makefile.am.

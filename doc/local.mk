@@ -1,0 +1,1 @@
+# Built from doc; included by the top Makefile.am.

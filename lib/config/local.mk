@@ -1,0 +1,1 @@
+# Built from lib/config; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from lib/ipc; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from lib/mail; included by the top Makefile.am.

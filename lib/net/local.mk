@@ -1,0 +1,1 @@
+# Built from lib/net; included by the top Makefile.am.

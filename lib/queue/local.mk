@@ -1,0 +1,1 @@
+# Built from lib/queue; included by the top Makefile.am.

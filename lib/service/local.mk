@@ -1,0 +1,1 @@
+# Built from lib/service; included by the top Makefile.am.

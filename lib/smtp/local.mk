@@ -1,0 +1,1 @@
+# Built from lib/smtp; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from lib/table; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from local; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from man; included by the top Makefile.am.

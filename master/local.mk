@@ -1,0 +1,1 @@
+# Built from master; included by the top Makefile.am.

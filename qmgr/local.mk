@@ -1,0 +1,1 @@
+# Built from qmgr; included by the top Makefile.am.

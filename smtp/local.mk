@@ -1,0 +1,1 @@
+# Built from smtp; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from smtpd; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from t/bench; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from t/dialogue; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from t/fuzz; included by the top Makefile.am.

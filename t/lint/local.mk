@@ -1,0 +1,1 @@
+# Built from t/lint; included by the top Makefile.am.

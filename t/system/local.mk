@@ -1,0 +1,1 @@
+# Built from t/system; included by the top Makefile.am.

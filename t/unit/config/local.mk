@@ -1,0 +1,1 @@
+# Built from t/unit/config; included by the top Makefile.am.

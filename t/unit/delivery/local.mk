@@ -1,0 +1,1 @@
+# Built from t/unit/delivery; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from t/unit/event; included by the top Makefile.am.

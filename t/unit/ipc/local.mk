@@ -1,0 +1,1 @@
+# Built from t/unit/ipc; included by the top Makefile.am.

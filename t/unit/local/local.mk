@@ -1,0 +1,1 @@
+# Built from t/unit/local; included by the top Makefile.am.

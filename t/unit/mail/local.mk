@@ -1,0 +1,1 @@
+# Built from t/unit/mail; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from t/unit/master; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from t/unit/net; included by the top Makefile.am.

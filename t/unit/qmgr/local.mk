@@ -1,0 +1,1 @@
+# Built from t/unit/qmgr; included by the top Makefile.am.

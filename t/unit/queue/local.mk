@@ -1,0 +1,1 @@
+# Built from t/unit/queue; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from t/unit/service; included by the top Makefile.am.

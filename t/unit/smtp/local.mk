@@ -1,0 +1,1 @@
+# Built from t/unit/smtp; included by the top Makefile.am.

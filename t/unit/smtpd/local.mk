@@ -1,0 +1,1 @@
+# Built from t/unit/smtpd; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from t/unit/table; included by the top Makefile.am.

@@ -1,0 +1,1 @@
+# Built from tools; included by the top Makefile.am.
