@@ -1,1 +1,4 @@
-# Built from lib/mail; included by the top Makefile.am.
+# Messages: envelope, addresses, headers, dates, notifications. Pure: no input or output.
+noinst_LIBRARIES += lib/mail/libmail.a
+lib_mail_libmail_a_SOURCES = \
+	%reldir%/envelope.cc %reldir%/envelope.h

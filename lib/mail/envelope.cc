@@ -1,0 +1,166 @@
+// The stored form of an envelope: see envelope.h.
+//
+//   u8 version, then in order: text id, i64 arrival, text sender, text envid, u8 return, u8 flags,
+//   u8 trace, eleven texts about the origin, u32 recipient count, recipients.
+//   recipient: text address, text original, text orcpt, u8 notify.
+//   text: u32 length, bytes. All numbers little endian.
+#include "lib/mail/envelope.h"
+
+namespace posthouse::mail {
+
+namespace {
+
+constexpr uint8_t version = 1;
+constexpr uint8_t flag_smtputf8 = 1;
+constexpr uint8_t flag_8bit = 2;
+constexpr uint8_t flag_hold = 4;
+constexpr uint8_t flag_no_bounce_copy = 8;
+constexpr uint8_t all_flags = flag_smtputf8 | flag_8bit | flag_hold | flag_no_bounce_copy;
+constexpr uint8_t all_notify = NotifyNever | NotifySuccess | NotifyFailure | NotifyDelay;
+constexpr uint8_t all_trace = TraceVerify | TraceDelivery;
+constexpr size_t smallest_recipient = 3 * 4 + 1;
+
+// The texts about the origin, in the order of the stored form.
+constexpr std::string Envelope::* origin_texts[] = {
+    &Envelope::client_name,   &Envelope::client_address, &Envelope::client_port,     &Envelope::helo,
+    &Envelope::protocol,      &Envelope::sasl_method,    &Envelope::sasl_username,   &Envelope::sasl_sender,
+    &Envelope::rewrite_context, &Envelope::content_filter, &Envelope::verp_delimiters,
+};
+
+void put_number(std::string& out, uint64_t value, size_t bytes)
+{
+    char buffer[8];
+    for (size_t i = 0; i < bytes; ++i)
+        buffer[i] = static_cast<char>(value >> (8 * i));
+    out.append(buffer, bytes);
+}
+
+void put_text(std::string& out, std::string_view text)
+{
+    put_number(out, text.size(), 4);
+    out.append(text);
+}
+
+// Reads fields until one is wrong; from then on gives zero and empty values.
+class FieldReader {
+public:
+    FieldReader(std::string_view bytes, const EnvelopeLimits& limits) : rest_(bytes), limits_(limits) {}
+
+    uint64_t number(size_t bytes)
+    {
+        if (failed_ || rest_.size() < bytes)
+            return fail();
+        uint64_t value = 0;
+        for (size_t i = 0; i < bytes; ++i)
+            value |= uint64_t(static_cast<unsigned char>(rest_[i])) << (8 * i);
+        rest_.remove_prefix(bytes);
+        return value;
+    }
+    uint8_t bits(uint8_t allowed)
+    {
+        const auto value = static_cast<uint8_t>(number(1));
+        if (value & ~allowed)
+            fail();
+        return value;
+    }
+    std::string text()
+    {
+        const uint64_t size = number(4);
+        if (failed_ || size > limits_.text || size > rest_.size()) {
+            fail();
+            return std::string();
+        }
+        const std::string_view value = rest_.substr(0, size);
+        if (value.find_first_of(std::string_view("\0\r\n", 3)) != std::string_view::npos)
+            fail();
+        rest_.remove_prefix(size);
+        return std::string(value);
+    }
+    uint64_t fail()
+    {
+        failed_ = true;
+        return 0;
+    }
+    bool ok() const { return !failed_; }
+    size_t left() const { return rest_.size(); }
+
+private:
+    std::string_view rest_;
+    const EnvelopeLimits& limits_;
+    bool failed_ = false;
+};
+
+void read_recipients(FieldReader& reader, const EnvelopeLimits& limits, std::vector<Recipient>& into)
+{
+    const uint64_t count = reader.number(4);
+    if (count > limits.recipients || count > reader.left() / smallest_recipient) {
+        reader.fail();
+        return;
+    }
+    into.reserve(count);
+    for (uint64_t i = 0; i < count && reader.ok(); ++i) {
+        Recipient& recipient = into.emplace_back(reader.text());
+        recipient.original = reader.text();
+        recipient.orcpt = reader.text();
+        recipient.notify = reader.bits(all_notify);
+    }
+}
+
+} // namespace
+
+void encode(const Recipient& recipient, std::string& out)
+{
+    put_text(out, recipient.address);
+    put_text(out, recipient.original);
+    put_text(out, recipient.orcpt);
+    put_number(out, recipient.notify, 1);
+}
+
+void encode(const Envelope& envelope, std::string& out)
+{
+    put_number(out, version, 1);
+    put_text(out, envelope.id);
+    put_number(out, static_cast<uint64_t>(envelope.arrival_us), 8);
+    put_text(out, envelope.sender);
+    put_text(out, envelope.envid);
+    put_number(out, static_cast<uint8_t>(envelope.ret), 1);
+    const int flags = (envelope.smtputf8 ? flag_smtputf8 : 0) | (envelope.body_8bit ? flag_8bit : 0) |
+                      (envelope.hold ? flag_hold : 0) | (envelope.no_bounce_copy ? flag_no_bounce_copy : 0);
+    put_number(out, static_cast<uint64_t>(flags), 1);
+    put_number(out, envelope.trace, 1);
+    for (auto text : origin_texts)
+        put_text(out, envelope.*text);
+    put_number(out, envelope.recipients.size(), 4);
+    for (const Recipient& recipient : envelope.recipients)
+        encode(recipient, out);
+}
+
+Result<Envelope> decode_envelope(std::string_view bytes, const EnvelopeLimits& limits)
+{
+    FieldReader reader(bytes, limits);
+    if (reader.number(1) != version)
+        return Error(ErrorKind::Corrupt, "envelope of an unknown version");
+    Envelope envelope;
+    envelope.id = reader.text();
+    envelope.arrival_us = static_cast<int64_t>(reader.number(8));
+    envelope.sender = reader.text();
+    envelope.envid = reader.text();
+    const uint64_t ret = reader.number(1);
+    if (ret > static_cast<uint8_t>(Return::Headers))
+        reader.fail();
+    envelope.ret = static_cast<Return>(ret);
+    const uint8_t flags = reader.bits(all_flags);
+    envelope.smtputf8 = flags & flag_smtputf8;
+    envelope.body_8bit = flags & flag_8bit;
+    envelope.hold = flags & flag_hold;
+    envelope.no_bounce_copy = flags & flag_no_bounce_copy;
+    envelope.trace = reader.bits(all_trace);
+    for (auto text : origin_texts)
+        envelope.*text = reader.text();
+    read_recipients(reader, limits, envelope.recipients);
+    if (!reader.ok() || reader.left() > 0)
+        return Error(ErrorKind::Corrupt, "envelope is damaged");
+    return envelope;
+}
+
+} // namespace posthouse::mail
