@@ -1,1 +1,3 @@
-# Built from t/lint; included by the top Makefile.am.
+# Rules about the source, checked like everything else.
+TESTS += %reldir%/layers.py %reldir%/await_shape.py %reldir%/headers_alone.sh
+EXTRA_DIST += %reldir%/layers.py %reldir%/await_shape.py %reldir%/headers_alone.sh

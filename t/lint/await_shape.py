@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Rejects the statement shapes with co_await that g++ 12 miscompiles: a class temporary that comes
+neither from a constructor call nor from a function call is copied bitwise into the coroutine's frame
+and destroyed twice. In such a statement arguments are names, literals, function calls or Type(...)."""
+import os
+import re
+import sys
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+FOLDERS = ("lib", "master", "smtpd", "qmgr", "smtp", "local", "tools")
+
+
+def strip(text):
+    """Comments, strings and characters become blanks; line breaks stay."""
+    def blank(match):
+        return re.sub(r"[^\n]", " ", match[0]) if match[0].startswith("/") else '""'
+    return re.sub(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', blank, text, flags=re.S)
+
+
+BLOCK_BEFORE = re.compile(r"(^|[);{}:]|\b(else|do|try|const|noexcept|override|final|mutable)|->\s*[\w:<>*& ]+)$")
+HEADING = re.compile(r"^(template\s*<.*>\s*)?(inline\s+)?(namespace|class|struct|enum|union|extern)\b")
+
+
+def statements(text):
+    """(line number, statement), cut at ; and at the braces of blocks; the braces of an initialiser and
+    whatever stands in parentheses belong to their statement."""
+    parens, braces, start, line, start_line = 0, 0, 0, 1, 1
+    for at, c in enumerate(text):
+        if c == "\n":
+            line += 1
+        if not text[start:at].strip():
+            start_line = line
+        if c == "(":
+            parens += 1
+        elif c == ")":
+            parens = max(0, parens - 1)
+        elif parens:
+            continue
+        elif c == "{" and (braces or is_initialiser(text[start:at].strip())):
+            braces += 1
+        elif c == "}" and braces:
+            braces -= 1
+        elif c in ";{}" and not braces:
+            piece = text[start:at].strip()
+            if piece:
+                yield start_line, piece
+            start = at + 1
+
+
+def is_initialiser(before):
+    return not BLOCK_BEFORE.search(before) and not HEADING.search(before)
+
+
+def fault(statement):
+    if "co_await" not in statement and "CO_CHECK" not in statement:
+        return None
+    inner = statement
+    if "{" in inner:
+        return "braces"
+    if "?" in inner:
+        return "a conditional operator"
+    if re.search(r"\bnew\b", inner):
+        return "new"
+    if re.search(r"\[[^\]&]*\w[^\]]*\]\s*(\(|\{|mutable)", inner) and "[this]" not in inner and re.search(r"[(,]\s*\[", inner):
+        return "a lambda that captures by value"
+    return None
+
+
+def main():
+    bad = 0
+    for folder in FOLDERS:
+        for where, _, names in os.walk(os.path.join(TOP, folder)):
+            for name in sorted(names):
+                if not name.endswith((".cc", ".h")):
+                    continue
+                path = os.path.join(where, name)
+                with open(path, encoding="utf-8") as source:
+                    text = strip(source.read())
+                for line, statement in statements(text):
+                    kind = fault(statement)
+                    if kind:
+                        print("%s:%d: co_await in one statement with %s: %s" % (
+                            os.path.relpath(path, TOP), line, kind, " ".join(statement.split())[:100]))
+                        bad += 1
+    print("%d faulty statements" % bad)
+    return 1 if bad else 0
+
+
+def self_test():
+    wrong = ["co_await f(Opt{1});", "co_await f({});", "x = co_await (c ? f() : g());", "A a{co_await f()};",
+             "co_return A{co_await f()};", "co_await f([s] { return s; });", "p = new N(co_await f());",
+             "co_await f({.host = s});", "auto v = std::vector{co_await f()};"]
+    right = ["co_await f(Opt(1));", "if (auto r = co_await f(a, b); !r) { g(Opt{1}); }",
+             "while (co_await f()) { x = {1}; }", "co_await f(g(1), name, \"{}\");",
+             "for (auto& x : co_await f()) { g(); }", "CO_CHECK(co_await chat_.send(reply));"]
+    for text in wrong:
+        assert any(fault(s) for _, s in statements(strip(text))), text
+    for text in right:
+        assert not any(fault(s) for _, s in statements(strip(text))), text
+
+
+self_test()
+sys.exit(main())
