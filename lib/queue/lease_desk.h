@@ -1,0 +1,34 @@
+// LeaseDesk: qmgr's end of the lease protocol. One serve() for each connection on private/qmgr.
+#pragma once
+
+#include "lib/event/loop.h"
+#include "lib/event/task.h"
+#include "lib/queue/slot_pool.h"
+
+#include <cstdint>
+#include <memory>
+
+namespace posthouse::ipc {
+class Channel;
+}
+
+namespace posthouse::queue {
+
+class LeaseDesk {
+public:
+    explicit LeaseDesk(SlotPool& pool) : pool_(pool) {}
+
+    // Until the connection ends or breaks the protocol; then what it had leased is examined. When the task is
+    // cancelled, too.
+    Task<void> serve(std::unique_ptr<ipc::Channel> channel);
+
+    // No more leases: begin() of the holders fails with 4.3.2. Commits are still taken.
+    void stop() { stopped_ = true; }
+
+private:
+    SlotPool& pool_;
+    HolderId last_holder_ = 0;
+    bool stopped_ = false;
+};
+
+} // namespace posthouse::queue
