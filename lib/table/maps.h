@@ -26,6 +26,7 @@ public:
     const std::string& parameter() const { return parameter_; }
 
 private:
+    friend class AddressMaps;
     explicit Maps(std::string parameter) : parameter_(std::move(parameter)) {}
     Task<Value> lookup_in(std::string key, bool partial);
     std::string parameter_;

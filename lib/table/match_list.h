@@ -5,6 +5,7 @@
 
 #include "lib/net/address.h"
 #include "lib/table/table.h"
+#include "lib/table/text_file.h"
 
 #include <memory>
 #include <string>
@@ -34,10 +35,15 @@ public:
 private:
     MatchList(std::string parameter, bool parent_domains);
     Result<void> add_items(std::string_view list, const Context& context, int depth);
-    Result<void> add_item(std::string_view item, bool negated, const Context& context, int depth);
+    Result<void> add_item(std::string_view text, bool negated, const Context& context, int depth);
+    Result<void> add_file(std::string path, bool negated, const Context& context, int depth);
+    Task<Result<bool>> table_has_domain(Table& table, std::string domain);
+    Task<Result<bool>> table_has(Table& table, std::string key);
+    bool name_matches(const std::string& pattern, std::string_view domain) const;
     std::string parameter_;
     bool parent_domains_;
     std::vector<Item> items_;
+    std::vector<TableFile> files_; // what /file/name items were read from
 };
 
 } // namespace posthouse::table

@@ -1,0 +1,96 @@
+#include "t/unit/table/fixture.h"
+
+#include "lib/table/text_file.h"
+#include "t/support/catch.h"
+
+using posthouse::test::Tables;
+
+TEST_CASE("static gives its text for every key")
+{
+    Tables tables;
+    CHECK(tables.ask("static:all", "x") == "all");
+    CHECK(tables.ask("static:{ two words }", "x") == "two words");
+}
+
+TEST_CASE("inline holds its records in main.cf")
+{
+    Tables tables;
+    const std::string name = "inline:{a=1, B = 2, { c = with, comma and space }}";
+    CHECK(tables.ask("inline:{a=1, {B = 2}}", "a") == "1");
+    CHECK(tables.ask("inline:{a=1, {B = 2}}", "b") == "2");
+    CHECK(tables.ask("inline:{{ c = with, comma and space }}", "c") == "with, comma and space");
+    CHECK(tables.ask("inline:{a=1}", "z") == "(none)");
+    // Without inner braces white space ends a record, and "B" alone is none.
+    CHECK(tables.ask(name, "a").find("(error)") == 0);
+}
+
+TEST_CASE("texthash reads key and value lines, continuation and comments, and folds keys")
+{
+    Tables tables;
+    const std::string path = tables.write("t", "# comment\n"
+                                               "User@Example.com   first,\n"
+                                               "   # inside\n"
+                                               "\tsecond\n"
+                                               "\n"
+                                               "\"a \\\"b\" quoted key\n"
+                                               "\"x y\"@example.com an address\n"
+                                               "novalue\n"
+                                               "user@example.com duplicate\n");
+    auto table = tables.open("texthash:" + path);
+    CHECK(tables.ask(*table, "user@example.com") == "first,\tsecond");
+    CHECK(tables.ask(*table, "USER@example.com") == "first,\tsecond");
+    CHECK(tables.ask(*table, "a \"b") == "quoted key");
+    CHECK(tables.ask(*table, "\"x y\"@example.com") == "an address");
+    CHECK(tables.ask(*table, "novalue") == "(none)");
+    CHECK(table->name() == "texthash:" + path);
+}
+
+TEST_CASE("a replaced or removed file makes its table stale")
+{
+    Tables tables;
+    const std::string path = tables.write("t", "a 1\n");
+    auto table = tables.open("texthash:" + path);
+    CHECK_FALSE(table->stale());
+    tables.write("t", "a 2\n");
+    CHECK(table->stale());
+    CHECK(tables.ask(*table, "a") == "1");
+}
+
+TEST_CASE("a missing table warns and then fails every lookup for the time being")
+{
+    Tables tables;
+    auto table = tables.open("lmdb:" + tables.directory + "/nothing");
+    const auto value = posthouse::test::run_task(tables.loop, table->lookup("x"));
+    REQUIRE_FALSE(value);
+    CHECK_FALSE(value.error().permanent());
+    CHECK(value.error().dsn() == "4.3.0");
+    CHECK(tables.ask("nosuchtype:x", "x").find("(error)") == 0);
+    tables.context.warn_missing = false;
+    CHECK_FALSE(posthouse::table::open("nosuchtype:x", tables.context));
+}
+
+TEST_CASE("proxy: is a prefix that changes nothing")
+{
+    Tables tables;
+    CHECK(tables.ask("proxy:static:x", "k") == "x");
+}
+
+TEST_CASE("randmap gives one of its values, environ asks the environment, fail fails")
+{
+    Tables tables;
+    const std::string one = tables.ask("randmap:{a, {b c}}", "x");
+    CHECK((one == "a" || one == "b c"));
+    ::setenv("POSTHOUSE_TEST_VALUE", "there", 1);
+    CHECK(tables.ask("environ:x", "POSTHOUSE_TEST_VALUE") == "there");
+    CHECK(tables.ask("environ:x", "POSTHOUSE_TEST_NOTHING") == "(none)");
+    CHECK(tables.ask("fail:x", "k").find("(error)") == 0);
+}
+
+TEST_CASE("text in braces is one part of a list")
+{
+    const auto parts = posthouse::table::split_outside_braces("a, b{c, d} {e f},,g", ", ");
+    REQUIRE(parts.size() == 4);
+    CHECK(parts[1] == "b{c, d}");
+    CHECK(parts[2] == "{e f}");
+    CHECK(posthouse::table::strip_braces(" { x y } ") == "x y");
+}
