@@ -1,1 +1,9 @@
-# Built from doc; included by the top Makefile.am.
+# Pages for administrators and for readers of the code.
+dist_doc_DATA = \
+	%reldir%/architecture.md \
+	%reldir%/from-postfix.md \
+	%reldir%/install.md \
+	%reldir%/mailboxes.md \
+	%reldir%/private-instance.md \
+	%reldir%/queue.md \
+	%reldir%/trouble.md
