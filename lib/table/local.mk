@@ -1,10 +1,16 @@
 # Lookup tables.
 noinst_LIBRARIES += lib/table/libtable.a
 lib_table_libtable_a_SOURCES = \
+	%reldir%/combined_tables.cc %reldir%/combined_tables.h \
 	%reldir%/lmdb.h \
+	%reldir%/lmdb_build.cc %reldir%/lmdb_build.h \
 	%reldir%/lmdb_table.cc %reldir%/lmdb_table.h \
 	%reldir%/maps.cc %reldir%/maps.h \
 	%reldir%/match_list.cc %reldir%/match_list.h \
+	%reldir%/pattern_file.cc %reldir%/pattern_file.h \
+	%reldir%/pattern_tables.cc %reldir%/pattern_tables.h \
+	%reldir%/pcre.cc %reldir%/pcre.h \
 	%reldir%/simple_tables.cc %reldir%/simple_tables.h \
 	%reldir%/table.cc %reldir%/table.h \
-	%reldir%/text_file.cc %reldir%/text_file.h
+	%reldir%/text_file.cc %reldir%/text_file.h \
+	%reldir%/unix_table.cc %reldir%/unix_table.h

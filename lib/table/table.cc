@@ -4,8 +4,11 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
+#include "lib/table/combined_tables.h"
 #include "lib/table/lmdb_table.h"
+#include "lib/table/pattern_tables.h"
 #include "lib/table/simple_tables.h"
+#include "lib/table/unix_table.h"
 
 namespace posthouse::table {
 
@@ -18,14 +21,20 @@ struct Type {
 
 constexpr Type types[] = {
     {"btree", open_lmdb},       // Berkeley DB's names are kept for the sake of old configurations
+    {"cidr", open_cidr},
     {"environ", open_environ},
     {"fail", open_fail},
     {"hash", open_lmdb},
     {"inline", open_inline},
     {"lmdb", open_lmdb},
+    {"pcre", open_pcre},
+    {"pipemap", open_pipemap},
     {"randmap", open_randmap},
+    {"regexp", open_regexp},
     {"static", open_static},
     {"texthash", open_texthash},
+    {"unionmap", open_unionmap},
+    {"unix", open_unix},
 };
 
 Opened open_type(std::string name, const Context& context)
