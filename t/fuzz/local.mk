@@ -1,1 +1,18 @@
-# Built from t/fuzz; included by the top Makefile.am.
+# Fuzz targets. To add fuzz_WHAT: its name in FUZZ_TARGETS, a SOURCES and an LDADD line as below, and a
+# corpus of hard cases in corpus/WHAT/. make check replays the corpora; --enable-fuzzers links libFuzzer.
+FUZZ_TARGETS =
+noinst_LIBRARIES += t/fuzz/libreplay.a
+t_fuzz_libreplay_a_SOURCES = %reldir%/replay.cc
+if FUZZERS
+FUZZ_LDADD = $(LDADD) -fsanitize=fuzzer
+else
+FUZZ_LDADD = t/fuzz/libreplay.a $(LDADD)
+endif
+
+# FUZZ_TARGETS += fuzz_example
+# check_PROGRAMS += t/fuzz/fuzz_example
+# t_fuzz_fuzz_example_SOURCES = %reldir%/fuzz_example.cc
+# t_fuzz_fuzz_example_LDADD = $(FUZZ_LDADD)
+
+TESTS += %reldir%/run.sh
+EXTRA_DIST += %reldir%/run.sh %reldir%/corpus
