@@ -1,0 +1,136 @@
+// What every child of master shares: the command line, configuration and log, privileges and sandbox,
+// the accept loop, limits, wake-ups, reload and drain. A daemon's main() is one call:
+//
+//   constexpr service::Spec spec = {.program = "smtpd", ...};      // its powers, as data
+//   int main(int argc, char** argv)
+//   {
+//       return posthouse::service::run(argc, argv, spec, [] -> std::unique_ptr<service::Program> {
+//           return std::make_unique<SmtpdProgram>();
+//       });
+//   }
+//
+// The order of things in run(): command line; Config with -o; log; Program::prepare() (still with
+// master's privileges: open tables, read key files, nothing that blocks for long); chroot, groups, uid,
+// limits, Landlock, seccomp; Program::started(); the loop. When master is an ordinary user, uid and root
+// directory stay as they are, and the sandbox holds all the same.
+//
+// The working directory is queue_directory, in a chroot or not: sockets are named "private/qmgr".
+#pragma once
+
+#include "lib/base/result.h"
+#include "lib/base/unique_fd.h"
+#include "lib/event/loop.h"
+#include "lib/event/task.h"
+#include "lib/event/task_group.h"
+#include "lib/event/thread_pool.h"
+#include "lib/net/address.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace posthouse::config {
+class Config;
+}
+namespace posthouse::net {
+class Resolver;
+}
+
+namespace posthouse::service {
+
+// A directory or file that the program may use after started(). `parameter` names the main.cf parameter
+// that holds the path ("queue_directory"), `below` what is appended ("/mail"). A null parameter ends the
+// list.
+struct PathRight {
+    enum Right : unsigned char { Read, ReadWrite };
+    const char* parameter = nullptr;
+    const char* below = "";
+    Right right = Read;
+};
+
+// What the program may do once it serves. The default is: nothing but its open descriptors, UNIX
+// sockets by name, and the clock.
+struct Sandbox {
+    bool enabled = true;     // false: for programs that must exec as others (local's root part)
+    bool tcp_connect = false; // outgoing connections to other hosts (DNS over UDP and TCP: dns)
+    bool dns = false;
+    bool exec = false;       // fork and exec
+    bool files = false;      // any file that the uid may open (paths is ignored)
+    PathRight paths[6] = {}; // files it may open, when not `files`
+};
+
+struct Spec {
+    const char* program;              // "smtpd": the name in the log
+    bool needs_root = false;          // keeps root: local, for forking workers
+    bool chroot_ok = true;            // may run in queue_directory when the chroot column says so
+    size_t sessions_per_process = 0;  // Busy from then on; 0: default (10000)
+    bool single_connection = false;   // agents: one connection (qmgr's) at a time
+    bool exclusive = false;           // one process at a time: qmgr, pickup
+    bool resolver = false;            // Context::resolver() will be used
+    bool idle_exit = true;            // after max_idle without a session
+    Sandbox sandbox = {};
+    size_t core_bytes = 0;            // RLIMIT_CORE
+    size_t pool_threads = 4;
+};
+
+// What a Program gets. Lives as long as the process.
+class Context {
+public:
+    virtual ~Context() = default;
+    Loop& loop;
+    const config::Config& config;
+    ThreadPool& pool;
+    const std::vector<std::string>& arguments; // of the program, after the options of master's
+    const std::string& service_name;           // first column of master.cf: "smtp", "submission"
+    TaskGroup& background;                     // for the program's own tasks; cancelled when it ends
+
+    // Spec::resolver must be set. Created from main.cf before the privileges drop.
+    virtual net::Resolver& resolver() = 0;
+    // Stop accepting, let sessions finish, exit 0: a table was replaced. Master starts a new process.
+    virtual void retire() = 0;
+    // No new session will be accepted (retire, reload, stop).
+    virtual bool draining() const = 0;
+    // Exit now, orderly, with this status: for programs whose work is not sessions (qmgr).
+    virtual void finish(int status) = 0;
+    virtual size_t sessions() const = 0;
+    // True when root, before the privileges drop or in a program with needs_root.
+    virtual bool privileged() const = 0;
+
+protected:
+    Context(Loop& its_loop, const config::Config& its_config, ThreadPool& its_pool,
+            const std::vector<std::string>& its_arguments, const std::string& its_name, TaskGroup& its_background)
+        : loop(its_loop), config(its_config), pool(its_pool), arguments(its_arguments), service_name(its_name),
+          background(its_background)
+    {
+    }
+};
+
+class Program {
+public:
+    virtual ~Program() = default;
+
+    // Before privileges drop: open tables, read files. An Error ends the process with status 1.
+    virtual Result<void> prepare(Context&) { return Result<void>(); }
+    // After: the loop runs next. Spawn what runs beside sessions in context.background.
+    virtual Result<void> started(Context&) { return Result<void>(); }
+    // One for each accepted connection, as a task of its own. `listener`: which of the service's sockets.
+    // An accepted TCP connection has TCP_NODELAY and keep-alive.
+    virtual Task<void> serve(Context& context, UniqueFd connection, net::SocketAddress peer, size_t listener) = 0;
+    // Master's wakeup timer (column wakeup), and once for a start caused by it.
+    virtual void on_wakeup(Context&) {}
+    // SIGTERM or drain has begun: cut short what would wait. Sessions get the rest of their time.
+    virtual void on_drain(Context&) {}
+    // SIGTERM: the last call before the loop ends and open sessions are cancelled. For saving state.
+    virtual void on_stop(Context&) {}
+    // False while work goes on that is no session: keeps the process from leaving for max_idle or a drain.
+    virtual bool idle() const { return true; }
+};
+
+using Factory = std::unique_ptr<Program> (*)();
+
+// main() of every daemon; returns the exit status.
+int run(int argc, char** argv, const Spec& spec, Factory factory);
+
+} // namespace posthouse::service
