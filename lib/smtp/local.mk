@@ -1,1 +1,9 @@
-# Built from lib/smtp; included by the top Makefile.am.
+# SMTP and LMTP, both sides: grammar, replies, lines and content.
+noinst_LIBRARIES += lib/smtp/libsmtp.a
+lib_smtp_libsmtp_a_SOURCES = \
+	%reldir%/chat.h \
+	%reldir%/command.h \
+	%reldir%/content_facts.cc %reldir%/content_facts.h \
+	%reldir%/data_reader.cc %reldir%/data_reader.h \
+	%reldir%/data_writer.h \
+	%reldir%/reply.h
