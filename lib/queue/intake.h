@@ -2,7 +2,7 @@
 // envelope and the content as it arrives; it rewrites the envelope, cleans up the headers while they
 // stream through, and commits a NewMessage. What Postfix's cleanup daemon does, as a library.
 //
-//   Intake intake(tables, std::move(message));          // from QueueClient::begin; intake.id() is known
+//   Intake intake(tables, std::move(message), context); // from QueueClient::begin; intake.id() is known
 //   intake.prepend("Received: from ...\r\n");           // own trace headers, not looked at
 //   CO_CHECK(co_await intake.content(piece));           // any pieces, in wire form (CRLF, not stuffed)
 //   auto result = co_await intake.finish(std::move(envelope), facts, deadline);   // durable on success
@@ -18,7 +18,8 @@
 #include "lib/config/config.h"
 #include "lib/event/task.h"
 #include "lib/mail/envelope.h"
-#include "lib/queue/queue_client.h"
+#include "lib/queue/new_message.h"
+#include "lib/queue/rewrite.h"
 #include "lib/smtp/content_facts.h"
 #include "lib/table/table.h"
 
@@ -30,7 +31,6 @@
 namespace posthouse::queue {
 
 class Expander;
-class Rewriter;
 
 // Tables and settings of one process; opened before it gives its privileges up. Outlives its Intakes.
 class IntakeTables {
@@ -67,12 +67,9 @@ int reply_code_for(const Error& error);
 
 class Intake {
 public:
-    // Local: missing headers are added and header addresses rewritten, as for a client in
-    // local_header_rewrite_clients. Off: only what the message needs to be sane is done.
-    enum class AddressMappings : unsigned char { Apply, Skip }; // receive_override_options no_address_mappings
-
-    // `rewrite_context`: "local" or "remote", known before the content.
-    Intake(IntakeTables& tables, std::unique_ptr<NewMessage> message, std::string_view rewrite_context,
+    // Local context: missing headers are added and header addresses rewritten, as for a client in
+    // local_header_rewrite_clients.
+    Intake(IntakeTables& tables, std::unique_ptr<NewMessage> message, RewriteContext context,
            AddressMappings mappings = AddressMappings::Apply);
     ~Intake();
     Intake(const Intake&) = delete;
@@ -83,14 +80,13 @@ public:
     // Whole header lines with CRLF, put before the content as they are. Before content().
     void prepend(std::string_view headers);
 
-    // `envelope.sender` and the recipients as they are so far: From: for a message without one, and the
-    // full name for it. Before content(); the default is the null sender.
+    // For the From: of a message that has none; before content(). Without it, the null sender.
     void set_sender(std::string_view sender, std::string_view full_name);
 
     Task<Result<void>> content(std::string_view piece);
 
     // Ends the headers if there was no body, rewrites and expands the envelope, adds the bcc recipients,
-    // and commits. Fills in envelope.id and arrival.
+    // and commits. A recipient's `original` is filled in when empty; envelope.id and arrival are set.
     Task<Result<IntakeResult>> finish(mail::Envelope envelope, smtp::ContentFacts facts, Deadline deadline);
 
 private:

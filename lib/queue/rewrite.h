@@ -9,15 +9,13 @@
 #include "lib/base/result.h"
 #include "lib/config/config.h"
 #include "lib/event/task.h"
-#include "lib/net/ip_address.h"
-#include "lib/table/address_maps.h"
-#include "lib/table/match_list.h"
+#include "lib/net/address.h"
+#include "lib/table/table.h"
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace posthouse::queue {
 
@@ -28,6 +26,11 @@ RewriteContext rewrite_context_from(std::string_view name); // "local" or anythi
 std::string_view to_text(RewriteContext context);
 
 enum class AddressRole : unsigned char { EnvelopeSender, EnvelopeRecipient, HeaderSender, HeaderRecipient };
+
+// What is done to addresses: all of it; all but copies by *bcc (for the suite's own notifications); or
+// completion alone (receive_override_options = no_address_mappings: a content filter's mail comes back,
+// and was mapped and copied when it first came in).
+enum class AddressMappings : unsigned char { Apply, WithoutBcc, Skip };
 
 // The rules of completion, pure. `origin` is $myorigin (or remote_header_rewrite_domain), `domain` $mydomain.
 class CompletionRules {
@@ -45,16 +48,6 @@ public:
 // "a!b" -> b@a, "a%b" -> a@b, "a" -> a@origin, "a@host" -> a@host.domain, "a@b." -> a@b, "@r:a@b" -> a@b.
 // An address that cannot be parsed comes back as it is.
 std::string complete_address(std::string_view address, const CompletionRules& rules);
-
-// What one propagate_unmatched_extensions, *_canonical_classes or masquerade_classes list enables.
-class RewriteClasses {
-public:
-    bool envelope_sender = false;
-    bool envelope_recipient = false;
-    bool header_sender = false;
-    bool header_recipient = false;
-    bool has(AddressRole role) const;
-};
 
 class Rewriter {
 public:
@@ -76,7 +69,7 @@ public:
     // One header's new body (what follows the colon, folded lines included, without the final CRLF), or
     // nothing when it stays as it is. `name` decides whether it holds sender or recipient addresses.
     Task<Result<std::optional<std::string>>> rewrite_header(std::string name, std::string body,
-                                                            RewriteContext context);
+                                                            RewriteContext context, AddressMappings mappings);
 
     bool stale() const;
 

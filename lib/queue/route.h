@@ -31,8 +31,9 @@ public:
     std::string recipient;
     // The domain that decided, folded to lower case; empty for an address without one.
     std::string domain;
-    // The sender named the way through us (u%remote@ours, u@remote@ours, remote!u@ours). smtpd treats it
-    // as relaying even to authorised destinations unless allow_untrusted_routing is set.
+    // The local part names a further host (u%else@relayed, else!u@relayed, "u@else"@relayed): a relayed
+    // domain's server might follow it. smtpd refuses that to strangers unless allow_untrusted_routing is
+    // set. (u%else@ours needs no such care: it has become u@else here.)
     bool sender_routed = false;
 
     bool operator==(const Route&) const = default;
@@ -56,6 +57,11 @@ public:
     bool operator==(const RecipientCheck&) const = default;
 };
 
+// A transport_maps result applied to what would be used otherwise. "transport:nexthop" sets both,
+// "transport:" also makes `domain` the nexthop, ":nexthop" leaves the transport, "" and ":" change nothing.
+void apply_transport(std::string_view value, std::string_view domain, std::string& transport,
+                     std::string& nexthop);
+
 class Router {
 public:
     static Result<std::unique_ptr<Router>> open(const config::Config& config, const table::Context& context);
@@ -72,10 +78,6 @@ public:
     // Whether a recipient or sender of one of our classes exists: canonical and virtual alias maps, then
     // the class's own table; class Default is always Known.
     Task<Result<RecipientCheck>> known_recipient(std::string address);
-
-    // A transport_maps result or *_transport value applied to what would be used otherwise:
-    // "transport:nexthop", "transport:", ":nexthop", "" (no change).
-    static void apply_transport(std::string_view value, std::string& transport, std::string& nexthop);
 
     bool stale() const;
 
