@@ -3,6 +3,7 @@ noinst_LIBRARIES += lib/base/libbase.a
 lib_base_libbase_a_SOURCES = \
 	%reldir%/ascii.cc %reldir%/ascii.h \
 	%reldir%/cat.h \
+	%reldir%/crc32c.cc %reldir%/crc32c.h \
 	%reldir%/error.cc %reldir%/error.h \
 	%reldir%/file.cc %reldir%/file.h \
 	%reldir%/random.cc %reldir%/random.h \

@@ -97,6 +97,7 @@ public:
     uint64_t number = 0;
     mail::Envelope envelope; // with id and arrival
     ContentInfo content;
+    uint64_t states_offset = 0; // in the file
 };
 
 class Committed {

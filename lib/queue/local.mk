@@ -2,13 +2,25 @@
 noinst_LIBRARIES += lib/queue/libqueue.a
 lib_queue_libqueue_a_SOURCES = \
 	%reldir%/address_text.cc %reldir%/address_text.h \
+	%reldir%/content_info.h \
+	%reldir%/control_protocol.cc %reldir%/control_protocol.h \
+	%reldir%/delivery_protocol.cc %reldir%/delivery_protocol.h \
+	%reldir%/disk.cc %reldir%/disk.h \
 	%reldir%/expansion.cc %reldir%/expansion.h \
 	%reldir%/header_scanner.cc %reldir%/header_scanner.h \
 	%reldir%/intake.cc %reldir%/intake.h \
 	%reldir%/intake_tables.cc %reldir%/intake_tables.h \
+	%reldir%/lease_protocol.cc %reldir%/lease_protocol.h \
 	%reldir%/local_domains.cc %reldir%/local_domains.h \
+	%reldir%/log_outcome.cc %reldir%/log_outcome.h \
+	%reldir%/mark_journal.cc %reldir%/mark_journal.h \
 	%reldir%/new_message.h \
 	%reldir%/own_addresses.cc %reldir%/own_addresses.h \
+	%reldir%/protocol_codec.cc %reldir%/protocol_codec.h \
+	%reldir%/queue.cc %reldir%/queue.h \
+	%reldir%/queue_file.cc %reldir%/queue_file.h \
+	%reldir%/queue_file_format.h %reldir%/queue_file_write.cc \
+	%reldir%/queue_id.cc %reldir%/queue_id.h \
 	%reldir%/recipient_tables.cc %reldir%/recipient_tables.h \
 	%reldir%/rewrite.cc %reldir%/rewrite.h \
 	%reldir%/rewriter_impl.h \

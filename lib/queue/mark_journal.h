@@ -23,7 +23,12 @@ namespace posthouse::queue {
 
 class Disk;
 
-enum class FactKind : uint8_t { Adopted = 1, Marked = 2, Retired = 3, Hold = 4, Expire = 5, Warned = 6 };
+// Only what stays true: hold and the like, which can be undone, are synced with their file instead.
+enum class FactKind : uint8_t {
+    Adopted = 1, // qmgr has it
+    Marked = 2,  // a recipient got a state
+    Retired = 3, // done with
+};
 
 class Fact {
 public:
@@ -34,7 +39,7 @@ public:
     }
 
     FactKind kind = FactKind::Adopted;
-    uint8_t state = 0;  // Marked: RecipientState; Hold, Expire: the header's byte
+    uint8_t state = 0;  // Marked: RecipientState
     uint32_t index = 0; // Marked: of the recipient
     uint64_t number = 0;
     int64_t id_us = 0;

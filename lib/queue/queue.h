@@ -18,7 +18,7 @@
 // undoes nothing that a system call has done.
 //
 //   from      to        by            durable by                     a crash before that leaves
-//   (none)    Free      qmgr          fsync(file), fsync(directory)  no file, or a file of zeros: Free
+//   (none)    Free      qmgr          fsync(directory)               no file, or one without a header: Free
 //   Free      Leased    qmgr          never; it is the flock on the  Free: the lock dies with its holder
 //                                     descriptor that was passed
 //   Leased    Writing   holder        never                          Free with strange bytes in it: Free
@@ -35,7 +35,7 @@
 //                       by holder                                    Free or a Complete message that was
 //                       after a sync                                 answered 451 (a duplicate, no loss)
 //                       failed
-//   Complete  Held      qmgr          journal, or the file's sync    not held
+//   Complete  Held      qmgr          the file's sync, soon after    not held
 //   Complete  Complete  qmgr marks    journal (within 50 ms), later  the recipient is tried again
 //             (one      a recipient   the file itself (checkpoint)   (a duplicate, no loss)
 //             mark

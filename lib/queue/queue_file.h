@@ -14,7 +14,7 @@
 //       48    8  size of the content
 //       56    4  crc32c of the content
 //       60    4  longest line of the content, CRLF not counted
-//       64    4  facts, bit by bit: see queue_file.cc
+//       64    4  facts (smtp::ContentFacts::flags)
 //       68    4  count of recipients
 //       72    8  offset of the envelope (directly behind the content)
 //       80    4  size of the envelope
@@ -121,8 +121,12 @@ CommitImage make_commit_image(uint64_t number, int64_t id_us, const mail::Envelo
 
 // Writes `content_tail` (the content from `content_tail_offset` on, not yet in the file), the image around it,
 // and syncs. On success the message is durable. Blocks.
+// After an Error the file must not be used for another message before it has been examined.
 Result<void> write_commit(Disk& disk, int fd, const CommitImage& image, std::string_view content_tail,
                           uint64_t content_tail_offset);
+
+// Content that does not wait for the commit.
+Result<void> write_content(Disk& disk, int fd, std::string_view content, uint64_t offset);
 
 // ---- changes in place (page cache only; see mark_journal.h for what makes them durable)
 Result<void> write_state(Disk& disk, int fd, uint64_t states_offset, uint32_t index, RecipientState state);
