@@ -2,5 +2,8 @@
 noinst_LIBRARIES += lib/net/libnet.a
 lib_net_libnet_a_SOURCES = \
 	%reldir%/address.cc %reldir%/address.h \
-	%reldir%/resolver.h \
+	%reldir%/dns_answer.cc %reldir%/dns_answer.h \
+	%reldir%/dns_client.cc %reldir%/dns_client.h \
+	%reldir%/hosts_file.cc %reldir%/hosts_file.h \
+	%reldir%/resolver.cc %reldir%/resolver.h \
 	%reldir%/socket.cc %reldir%/socket.h

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += lib/table/libtable.a
 lib_table_libtable_a_SOURCES = \
 	%reldir%/combined_tables.cc %reldir%/combined_tables.h \
+	%reldir%/context.cc \
 	%reldir%/lmdb.h \
 	%reldir%/lmdb_build.cc %reldir%/lmdb_build.h \
 	%reldir%/lmdb_table.cc %reldir%/lmdb_table.h \

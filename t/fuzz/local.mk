@@ -16,3 +16,8 @@ endif
 
 TESTS += %reldir%/run.sh
 EXTRA_DIST += %reldir%/run.sh %reldir%/corpus
+
+FUZZ_TARGETS += fuzz_dns_answer
+check_PROGRAMS += t/fuzz/fuzz_dns_answer
+t_fuzz_fuzz_dns_answer_SOURCES = %reldir%/fuzz_dns_answer.cc
+t_fuzz_fuzz_dns_answer_LDADD = $(FUZZ_LDADD)
