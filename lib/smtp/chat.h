@@ -1,8 +1,8 @@
 // Chat: lines, replies and content over a ByteStream, for both sides of SMTP and LMTP. The one place where
 // line ends are read and written.
 //
-// An idle Chat owns no buffer: one is taken when input arrives that cannot be handed on at once, and given
-// back when it is empty. Views returned are valid until the next call that reads.
+// An idle Chat owns no buffer: one is taken when input has arrived, and given back before the next wait when
+// it is empty. Views returned are valid until the next call that reads.
 // Owner: the session. One reader and one writer at a time, as for the stream.
 #pragma once
 
@@ -90,10 +90,10 @@ public:
 private:
     std::string_view buffered() const { return std::string_view(buffer_.get() + begin_, end_ - begin_); }
     void consume(size_t count);
-    Task<Result<void>> read_more(size_t wanted_capacity, Deadline deadline);
-    void make_room(size_t capacity);
-    void release_buffer();
-    Task<Result<void>> skip_line(size_t already, bool& bare_lf, Deadline deadline);
+    void make_room(size_t count);
+    void release_if_empty();
+    Task<Result<void>> read_more(Deadline deadline);
+    Task<Result<void>> skip_line(Deadline deadline);
 
     ByteStream* stream_;
     ChatLimits limits_;

@@ -36,7 +36,8 @@ ContentFacts ContentFacts::from_stored(uint8_t flags, uint32_t longest_line)
 ContentFacts facts_of_header(std::string_view lines)
 {
     DataReader reader;
-    reader.scan_chunk(lines);
+    while (!lines.empty())
+        lines.remove_prefix(reader.scan_chunk(lines).consumed);
     ContentFacts facts = reader.facts();
     // An empty line within would make the reader count what follows as body.
     facts.has_8bit_header |= facts.has_8bit_body;

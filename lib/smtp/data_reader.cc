@@ -148,11 +148,13 @@ DataReader::Step DataReader::run(std::string_view input, bool dots, bool keep_cr
             break;
         if (!output.begin_change())
             break;
-        facts_.has_bare = true;
         if (cr != npos && cr + 1 == size) {
             pending_cr_ = true;
             output.replace(1, "");
-        } else if (cr != npos) {
+            break;
+        }
+        facts_.has_bare = true;
+        if (cr != npos) {
             note_text(" ");
             output.replace(1, " ");
         } else {
