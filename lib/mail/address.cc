@@ -107,11 +107,19 @@ std::string_view skip_blanks(std::string_view text)
     return text;
 }
 
-bool is_strict_local(std::string_view raw)
+// One quoted string and nothing beside it (RFC 5321 section 4.1.2).
+bool is_quoted_string(std::string_view raw)
 {
-    return is_dot_string(raw) || (raw.size() >= 2 && raw.front() == '"' && raw.back() == '"' &&
-                                  find_unquoted(raw.substr(1, raw.size() - 2), "", true) == npos &&
-                                  raw.substr(1, raw.size() - 2).find('"') == npos);
+    if (raw.size() < 2 || raw.front() != '"' || raw.back() != '"')
+        return false;
+    const std::string_view inside = raw.substr(1, raw.size() - 2);
+    for (size_t i = 0; i < inside.size(); ++i) {
+        if (inside[i] == '"')
+            return false;
+        if (inside[i] == '\\' && ++i == inside.size())
+            return false;
+    }
+    return true;
 }
 
 Result<Address> parse_inside(std::string_view inside, bool strict)
@@ -122,9 +130,10 @@ Result<Address> parse_inside(std::string_view inside, bool strict)
     if (mailbox->size() < inside.size() && mailbox->empty())
         return syntax("bad address syntax: nothing follows the source route");
     const size_t at = find_unquoted(*mailbox, "@", true);
-    const bool ok = !strict || inside.empty() || ascii::equal(inside, "postmaster") ||
-                    (at != npos && is_strict_local(mailbox->substr(0, at)));
-    if (!ok)
+    const std::string_view local = mailbox->substr(0, at);
+    const bool is_rfc5321 = inside.empty() || ascii::equal(inside, "postmaster") ||
+                            (at != npos && (is_dot_string(local) || is_quoted_string(local)));
+    if (strict && !is_rfc5321)
         return syntax("bad address syntax");
     return parse_address(*mailbox);
 }

@@ -1,7 +1,11 @@
-# Messages: envelope, addresses, headers, dates, notifications. Pure: no input or output.
+# Messages: envelope, addresses, dates, notifications. Pure: no input or output.
 noinst_LIBRARIES += lib/mail/libmail.a
 lib_mail_libmail_a_SOURCES = \
 	%reldir%/address.cc %reldir%/address.h \
+	%reldir%/address_list.cc %reldir%/address_list.h \
+	%reldir%/date.cc %reldir%/date.h \
+	%reldir%/dsn.cc %reldir%/dsn.h \
 	%reldir%/envelope.cc %reldir%/envelope.h \
+	%reldir%/idn.cc %reldir%/idn.h \
 	%reldir%/utf8.cc %reldir%/utf8.h \
 	%reldir%/xtext.cc %reldir%/xtext.h
