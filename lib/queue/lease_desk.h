@@ -10,6 +10,7 @@
 
 namespace posthouse::ipc {
 class Channel;
+class Frame;
 }
 
 namespace posthouse::queue {
@@ -26,6 +27,9 @@ public:
     void stop() { stopped_ = true; }
 
 private:
+    Task<Result<void>> handle(ipc::Channel& channel, HolderId holder, const ipc::Frame& frame);
+    Task<Result<void>> give(ipc::Channel& channel, HolderId holder, uint32_t count);
+
     SlotPool& pool_;
     HolderId last_holder_ = 0;
     bool stopped_ = false;

@@ -10,6 +10,7 @@ lib_queue_libqueue_a_SOURCES = \
 	%reldir%/header_scanner.cc %reldir%/header_scanner.h \
 	%reldir%/intake.cc %reldir%/intake.h \
 	%reldir%/intake_tables.cc %reldir%/intake_tables.h \
+	%reldir%/lease_desk.cc %reldir%/lease_desk.h \
 	%reldir%/lease_protocol.cc %reldir%/lease_protocol.h \
 	%reldir%/local_domains.cc %reldir%/local_domains.h \
 	%reldir%/log_outcome.cc %reldir%/log_outcome.h \
@@ -18,10 +19,15 @@ lib_queue_libqueue_a_SOURCES = \
 	%reldir%/own_addresses.cc %reldir%/own_addresses.h \
 	%reldir%/protocol_codec.cc %reldir%/protocol_codec.h \
 	%reldir%/queue.cc %reldir%/queue.h \
+	%reldir%/queue_client.cc %reldir%/queue_client.h \
 	%reldir%/queue_file.cc %reldir%/queue_file.h \
 	%reldir%/queue_file_format.h %reldir%/queue_file_write.cc \
 	%reldir%/queue_id.cc %reldir%/queue_id.h \
 	%reldir%/recipient_tables.cc %reldir%/recipient_tables.h \
 	%reldir%/rewrite.cc %reldir%/rewrite.h \
 	%reldir%/rewriter_impl.h \
-	%reldir%/route.cc %reldir%/route.h
+	%reldir%/route.cc %reldir%/route.h \
+	%reldir%/slot_files.cc %reldir%/slot_files.h \
+	%reldir%/slot_message.cc %reldir%/slot_message.h \
+	%reldir%/slot_pool.cc %reldir%/slot_pool.h %reldir%/slot_pool_impl.h \
+	%reldir%/slot_pool_scan.cc %reldir%/slot_pool_supply.cc

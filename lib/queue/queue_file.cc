@@ -134,7 +134,7 @@ Result<Examination> examine_message(int fd, const Fields& fields, Examination re
     auto fault = read_envelope(fd, fields, result.message);
     if (!fault)
         return std::move(fault.error());
-    if (fault->empty() && depth == Depth::WithContent) {
+    if (fault->empty() && (depth == Depth::WithContent || (depth == Depth::AsNeeded && !result.message.known))) {
         const auto verified = verify_content(fd, fields.content);
         if (!verified && verified.error().kind() != ErrorKind::Corrupt)
             return verified.error();

@@ -94,10 +94,11 @@ public:
     StoredMessage message;   // Complete; for the others what could be decoded
 };
 
-enum class Depth : uint8_t { WithoutContent, WithContent };
+// Whether the content's checksum is checked; AsNeeded: when qmgr has not known the message before.
+enum class Depth : uint8_t { WithoutContent, AsNeeded, WithContent };
 
-// Reads the header and the envelope, and, WithContent, checks the content's checksum. An Error only when the
-// file cannot be read.
+// Reads the header and the envelope, and the content as `depth` says. An Error only when the file cannot be
+// read.
 Result<Examination> examine_file(int fd, uint64_t number, Depth depth);
 
 // Everything but the content has been believed: is the content what the header says?

@@ -5,7 +5,7 @@
 //
 //   auto pool = SlotPool::open(loop, threads, directory, limits, listener);
 //   co_await pool->scan();                 // listener.message_found(...) for each message
-//   LeaseDesk desk(loop, *pool);           // lease_desk.h: serves private/qmgr; listener hears of new ones
+//   LeaseDesk desk(*pool);                 // lease_desk.h: serves private/qmgr; listener hears of new ones
 //   pool->mark(number, index, RecipientState::Delivered);
 //   pool->retire(number);                  // the last recipient is done
 #pragma once
@@ -81,6 +81,8 @@ public:
     // they are free. Leases are given only after it has ended. Once, at start.
     Task<Result<void>> scan();
 
+    Task<void> scanned(); // when scan() has ended
+
     // ---- leases (used by LeaseDesk)
     // At least one, at most `count`.
     Task<Result<std::vector<LeasedFile>>> lease(size_t count, HolderId holder);
@@ -91,6 +93,7 @@ public:
     void dropped(HolderId holder, uint64_t number, bool broken);
     void holder_gone(HolderId holder); // examines what it had
     uint64_t free_bytes() const;
+    uint64_t slot_size() const;
 
     // ---- messages: `number` must be of a live message that the listener was told of
     void mark(uint64_t number, uint32_t index, RecipientState state);

@@ -1,0 +1,184 @@
+// Slot files as files: see slot_files.h.
+#include "lib/queue/slot_files.h"
+
+#include "lib/base/ascii.h"
+#include "lib/base/cat.h"
+#include "lib/base/file.h"
+#include "lib/base/time.h"
+#include "lib/queue/queue_id.h"
+
+#include <cerrno>
+#include <dirent.h>
+#include <fcntl.h>
+#include <memory>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+namespace posthouse::queue {
+
+namespace {
+
+struct CloseDirectory {
+    void operator()(DIR* directory) const { ::closedir(directory); }
+};
+
+Result<void> make_directory(const std::string& path)
+{
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+        return Error::system(cat("mkdir ", path), errno);
+    return Result<void>();
+}
+
+// Space for the whole slot, where the file system can promise it: later writes change no metadata.
+int preallocate(int fd, uint64_t size)
+{
+    if (::fallocate(fd, 0, 0, static_cast<off_t>(size)) == 0)
+        return 0;
+    return errno == EOPNOTSUPP ? 0 : errno;
+}
+
+} // namespace
+
+std::string SlotFiles::path(uint64_t number) const { return cat(directory_, '/', slot_path(number)); }
+
+Result<void> SlotFiles::make_directories() const
+{
+    const std::string mail = cat(directory_, '/', mail_directory);
+    RETURN_IF_ERROR(make_directory(mail));
+    for (unsigned i = 0; i < directory_count; ++i) {
+        const std::string slot = path(i);
+        RETURN_IF_ERROR(make_directory(slot.substr(0, slot.rfind('/'))));
+    }
+    RETURN_IF_ERROR(make_directory(cat(directory_, '/', corrupt_directory)));
+    RETURN_IF_ERROR(sync_directory(mail));
+    return sync_directory(directory_);
+}
+
+Result<UniqueFd> SlotFiles::open(uint64_t number, int flags) const { return open_at(AT_FDCWD, path(number), flags); }
+
+Result<bool> SlotFiles::lock(int fd)
+{
+    while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            return false;
+        if (errno != EINTR)
+            return Error::system("lock queue file", errno);
+    }
+    return true;
+}
+
+SlotFiles::Created SlotFiles::create(const std::vector<uint64_t>& numbers, uint64_t size) const
+{
+    Created created;
+    for (const uint64_t number : numbers) {
+        auto file = open(number, O_RDWR | O_CREAT | O_EXCL);
+        if (!file && file.error().errno_value() == EEXIST)
+            continue;
+        if (!file) {
+            created.outcome = disk_error("create queue file", file.error().errno_value());
+            break;
+        }
+        if (const int failure = preallocate(file->get(), size); failure != 0) {
+            created.outcome = disk_error("reserve space for queue file", failure);
+            (void)remove(number); // nothing is in it
+            break;
+        }
+        created.numbers.push_back(number);
+    }
+    if (created.numbers.empty())
+        return created;
+    const std::string any = path(created.numbers.front());
+    if (auto synced = sync_directory(any.substr(0, any.rfind('/'))); !synced) {
+        created.outcome = synced.error();
+        created.numbers.clear(); // found again at the next start, when they are there
+    }
+    return created;
+}
+
+Result<std::vector<uint64_t>> SlotFiles::list(unsigned directory) const
+{
+    std::string name = path(directory);
+    name.resize(name.rfind('/'));
+    const std::unique_ptr<DIR, CloseDirectory> stream(::opendir(name.c_str()));
+    if (!stream)
+        return Error::system(cat("open ", name), errno);
+    std::vector<uint64_t> numbers;
+    errno = 0;
+    while (const dirent* entry = ::readdir(stream.get())) {
+        const auto number = ascii::parse_unsigned(entry->d_name);
+        if (number && *number % directory_count == directory && cat(*number) == entry->d_name)
+            numbers.push_back(*number);
+        errno = 0;
+    }
+    if (errno != 0)
+        return Error::system(cat("read ", name), errno);
+    return numbers;
+}
+
+Result<SlotFiles::Found> SlotFiles::examine(uint64_t number, bool sync) const
+{
+    Found found;
+    found.number = number;
+    auto file = open(number, O_RDONLY);
+    if (!file && file.error().kind() == ErrorKind::NotFound)
+        return found;
+    if (!file)
+        return std::move(file.error());
+    found.exists = true;
+    auto locked = lock(file->get());
+    if (!locked)
+        return std::move(locked.error());
+    if (!*locked) {
+        found.locked = true;
+        return found;
+    }
+    auto examination = examine_file(file->get(), number, Depth::AsNeeded);
+    if (!examination)
+        return std::move(examination.error());
+    found.examination = *std::move(examination);
+    if (sync && found.examination.verdict == Verdict::Complete && ::fdatasync(file->get()) != 0)
+        return disk_error("sync queue file", errno);
+    return found;
+}
+
+Result<void> SlotFiles::truncate(uint64_t number, uint64_t size) const
+{
+    const std::string name = path(number);
+    if (::truncate(name.c_str(), static_cast<off_t>(size)) != 0)
+        return Error::system(cat("truncate ", name), errno);
+    return Result<void>();
+}
+
+Result<void> SlotFiles::remove(uint64_t number) const
+{
+    const std::string name = path(number);
+    if (::unlink(name.c_str()) != 0 && errno != ENOENT)
+        return Error::system(cat("unlink ", name), errno);
+    return Result<void>();
+}
+
+Result<std::string> SlotFiles::set_aside(uint64_t number, const std::string& id) const
+{
+    const bool named = number_of(id).has_value(); // the id is text from a damaged file
+    const std::string name = path(number);
+    std::string target = cat(directory_, '/', corrupt_directory, '/', named ? id : cat("slot.", number));
+    if (::access(target.c_str(), F_OK) == 0)
+        append_to(target, '.', wall_clock_us());
+    if (::rename(name.c_str(), target.c_str()) != 0)
+        return Error::system(cat("rename ", name, " to ", target), errno);
+    RETURN_IF_ERROR(sync_directory(target.substr(0, target.rfind('/'))));
+    RETURN_IF_ERROR(sync_directory(name.substr(0, name.rfind('/'))));
+    return target;
+}
+
+Result<uint64_t> SlotFiles::free_bytes() const
+{
+    struct statvfs space {};
+    if (::statvfs(directory_.c_str(), &space) != 0)
+        return Error::system("statvfs queue directory", errno);
+    return static_cast<uint64_t>(space.f_bavail) * space.f_frsize;
+}
+
+} // namespace posthouse::queue
