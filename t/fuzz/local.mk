@@ -4,7 +4,7 @@ FUZZ_TARGETS =
 noinst_LIBRARIES += t/fuzz/libreplay.a
 t_fuzz_libreplay_a_SOURCES = %reldir%/replay.cc
 if FUZZERS
-FUZZ_LDADD = $(LDADD) -fsanitize=fuzzer
+FUZZ_LDADD = $(LDADD) $(FUZZER_ENGINE)
 else
 FUZZ_LDADD = t/fuzz/libreplay.a $(LDADD)
 endif
