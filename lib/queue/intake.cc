@@ -3,12 +3,11 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
+#include "lib/mail/address_list.h"
 #include "lib/mail/date.h"
-#include "lib/queue/address_text.h"
 #include "lib/queue/header_scanner.h"
 #include "lib/queue/intake_tables.h"
 
-#include <cerrno>
 #include <optional>
 #include <utility>
 

@@ -6,12 +6,14 @@ lib_queue_libqueue_a_SOURCES = \
 	%reldir%/control_protocol.cc %reldir%/control_protocol.h \
 	%reldir%/delivery_protocol.cc %reldir%/delivery_protocol.h \
 	%reldir%/disk.cc %reldir%/disk.h \
+	%reldir%/drop_file.cc %reldir%/drop_file.h \
 	%reldir%/expansion.cc %reldir%/expansion.h \
 	%reldir%/header_scanner.cc %reldir%/header_scanner.h \
 	%reldir%/intake.cc %reldir%/intake.h \
 	%reldir%/intake_tables.cc %reldir%/intake_tables.h \
 	%reldir%/lease_desk.cc %reldir%/lease_desk.h \
 	%reldir%/lease_protocol.cc %reldir%/lease_protocol.h \
+	%reldir%/local_clients.cc \
 	%reldir%/local_domains.cc %reldir%/local_domains.h \
 	%reldir%/log_outcome.cc %reldir%/log_outcome.h \
 	%reldir%/mark_journal.cc %reldir%/mark_journal.h \
@@ -25,6 +27,7 @@ lib_queue_libqueue_a_SOURCES = \
 	%reldir%/queue_id.cc %reldir%/queue_id.h \
 	%reldir%/recipient_tables.cc %reldir%/recipient_tables.h \
 	%reldir%/rewrite.cc %reldir%/rewrite.h \
+	%reldir%/rewrite_header.cc \
 	%reldir%/rewriter_impl.h \
 	%reldir%/route.cc %reldir%/route.h \
 	%reldir%/slot_files.cc %reldir%/slot_files.h \
