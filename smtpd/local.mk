@@ -1,1 +1,28 @@
-# Built from smtpd; included by the top Makefile.am.
+# smtpd: sessions and restrictions as a library for the tests, and the program.
+noinst_LIBRARIES += smtpd/libsmtpd.a
+smtpd_libsmtpd_a_SOURCES = \
+	%reldir%/access.cc \
+	%reldir%/client.cc %reldir%/client.h \
+	%reldir%/client_counters.cc %reldir%/client_counters.h \
+	%reldir%/cmd_bdat.cc \
+	%reldir%/cmd_data.cc \
+	%reldir%/cmd_hello.cc \
+	%reldir%/cmd_mail.cc \
+	%reldir%/cmd_rcpt.cc \
+	%reldir%/cmd_simple.cc \
+	%reldir%/cmd_xclient.cc \
+	%reldir%/evaluation.cc %reldir%/evaluation.h \
+	%reldir%/hostname.cc %reldir%/hostname.h \
+	%reldir%/message.cc \
+	%reldir%/received.cc %reldir%/received.h \
+	%reldir%/restriction_table.cc %reldir%/restrictions.h \
+	%reldir%/rules.cc \
+	%reldir%/server.cc %reldir%/server.h \
+	%reldir%/session.cc %reldir%/session.h \
+	%reldir%/settings.cc %reldir%/settings.h \
+	%reldir%/transaction.h \
+	%reldir%/verdict.cc %reldir%/verdict.h
+
+daemon_PROGRAMS += smtpd/smtpd
+smtpd_smtpd_SOURCES = %reldir%/smtpd.cc
+smtpd_smtpd_LDADD = smtpd/libsmtpd.a $(LDADD)

@@ -1,0 +1,292 @@
+// check_*_access: which keys an access table is asked for, and what its result means (access(5)).
+#include "lib/base/ascii.h"
+#include "lib/base/cat.h"
+#include "lib/log/log.h"
+#include "lib/table/maps.h"
+#include "smtpd/evaluation.h"
+#include "smtpd/server.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace posthouse::smtpd {
+
+namespace {
+
+// What the first word of a result asks for. Those with a reply also take a text of the administrator's.
+enum class Do : unsigned char {
+    Ok, Dunno, Reject, Defer, DeferIfPermit, DeferIfReject, Hold, Discard, Filter, Redirect, Prepend, Bcc, Warn, Info
+};
+struct ActionName {
+    std::string_view name;
+    Do action;
+};
+constexpr ActionName action_names[] = {
+    {"OK", Do::Ok},
+    {"RELAY", Do::Ok},
+    {"DUNNO", Do::Dunno},
+    {"REJECT", Do::Reject},
+    {"DEFER", Do::Defer},
+    {"DEFER_IF_PERMIT", Do::DeferIfPermit},
+    {"DEFER_IF_REJECT", Do::DeferIfReject},
+    {"HOLD", Do::Hold},
+    {"DISCARD", Do::Discard},
+    {"FILTER", Do::Filter},
+    {"REDIRECT", Do::Redirect},
+    {"PREPEND", Do::Prepend},
+    {"BCC", Do::Bcc},
+    {"WARN", Do::Warn},
+    {"INFO", Do::Info},
+};
+
+bool all_digits(std::string_view text)
+{
+    return !text.empty() && std::all_of(text.begin(), text.end(), ascii::is_digit);
+}
+
+// "5.7.1 text" into its two parts; the code is empty when there is none.
+std::string_view take_dsn(std::string_view& text)
+{
+    size_t at = 0;
+    int dots = 0;
+    while (at < text.size() && (ascii::is_digit(text[at]) || text[at] == '.'))
+        dots += text[at++] == '.';
+    const bool is_code = dots == 2 && at >= 5 && (text[0] == '2' || text[0] == '4' || text[0] == '5') && text[1] == '.'
+                         && ascii::is_digit(text[at - 1]) && (at == text.size() || ascii::is_blank(text[at]));
+    if (!is_code)
+        return std::string_view();
+    const std::string_view dsn = text.substr(0, at);
+    text = ascii::trim(text.substr(at));
+    return dsn;
+}
+
+// "host:port" and "user" are not header lines; "Name: body" is.
+bool is_header_line(std::string_view text)
+{
+    const size_t colon = text.find(':');
+    return colon != std::string_view::npos && colon > 0
+           && std::none_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon),
+                           [](char c) { return ascii::is_blank(c) || ascii::is_control(c) || ascii::is_8bit(c); });
+}
+
+} // namespace
+
+Task<Verdict> Evaluation::check_access(const Rule& rule)
+{
+    const Subject subject = static_cast<Subject>(rule.type->variant);
+    table::Value found = std::optional<std::string>();
+    switch (subject) {
+    case Subject::Client:
+        found = co_await find_client(*rule.maps, case_.client.name);
+        break;
+    case Subject::ReverseClient:
+        found = co_await find_client(*rule.maps, case_.client.reverse_name);
+        break;
+    case Subject::Helo:
+        if (!case_.helo.empty())
+            found = co_await find_domain(*rule.maps, case_.helo);
+        break;
+    default:
+        if (const Mailbox* box = mailbox(subject))
+            found = co_await find_address(*rule.maps, *box);
+        break;
+    }
+    if (!found)
+        co_return lookup_failure(subject);
+    if (!*found)
+        co_return Verdict();
+    std::string result = std::move(**found);
+    co_return co_await apply(std::move(result), subject);
+}
+
+// The name with its parents, then the address with its shorter prefixes: 192.0.2.1, 192.0.2, 192.0, 192.
+Task<table::Value> Evaluation::find_client(table::Maps& maps, std::string_view name)
+{
+    std::string key(name);
+    table::Value found = co_await find_domain(maps, key);
+    if (!found || *found)
+        co_return found;
+    const char separator = case_.client.ip.v4() ? '.' : ':';
+    key = case_.client.address;
+    found = co_await maps.lookup(key);
+    while (found && !*found) {
+        const size_t cut = key.rfind(separator);
+        if (cut == std::string::npos)
+            break;
+        key.resize(cut);
+        found = co_await maps.lookup_partial(key);
+    }
+    co_return found;
+}
+
+Task<table::Value> Evaluation::find_domain(table::Maps& maps, std::string domain)
+{
+    table::Value found = co_await maps.lookup(domain);
+    if (!found || *found)
+        co_return found;
+    // An address literal has no parents.
+    if (domain.empty() || domain.front() == '[' || domain.find('.') == std::string::npos)
+        co_return found;
+    const bool bare_parents = case_.server.settings.access_parent_domains;
+    for (size_t dot = domain.find('.'); dot != std::string::npos; dot = domain.find('.', dot + 1)) {
+        std::string key = domain.substr(bare_parents ? dot + 1 : dot);
+        found = co_await maps.lookup_partial(key);
+        if (!found || *found)
+            break;
+    }
+    co_return found;
+}
+
+// user+ext@domain, user@domain, domain and parents, user+ext@, user@: access(5), EMAIL ADDRESS PATTERNS.
+Task<table::Value> Evaluation::find_address(table::Maps& maps, const Mailbox& mailbox)
+{
+    if (mailbox.completed.empty()) {
+        std::string key = case_.server.settings.null_access_key;
+        co_return co_await maps.lookup(key);
+    }
+    const std::string address = mailbox.completed;
+    const std::string domain(mailbox.domain());
+    const std::string local = address.substr(0, address.size() - domain.size() - (domain.empty() ? 0 : 1));
+    const size_t extension = table::find_extension(local, case_.server.settings.recipient_delimiter);
+    const std::string bare = extension == std::string::npos ? std::string() : local.substr(0, extension);
+
+    table::Value found = co_await maps.lookup(address);
+    if (found && !*found && !bare.empty() && !domain.empty()) {
+        std::string key = cat(bare, '@', domain);
+        found = co_await maps.lookup_partial(key);
+    }
+    if (found && !*found && !domain.empty()) {
+        found = co_await maps.lookup_partial(domain);
+        const bool bare_parents = case_.server.settings.access_parent_domains;
+        for (size_t dot = domain.find('.'); found && !*found && dot != std::string::npos; dot = domain.find('.', dot + 1)) {
+            std::string key = domain.substr(bare_parents ? dot + 1 : dot);
+            found = co_await maps.lookup_partial(key);
+        }
+    }
+    if (found && !*found) {
+        std::string key = cat(local, '@');
+        found = co_await maps.lookup_partial(key);
+    }
+    if (found && !*found && !bare.empty()) {
+        std::string key = cat(bare, '@');
+        found = co_await maps.lookup_partial(key);
+    }
+    co_return found;
+}
+
+Task<Verdict> Evaluation::apply(std::string result, Subject subject)
+{
+    const Settings& settings = case_.server.settings;
+    const std::string_view whole = ascii::trim(result);
+    const std::string_view word = whole.substr(0, std::min(whole.find_first_of(" \t"), whole.size()));
+    std::string_view text = ascii::trim(whole.substr(word.size()));
+
+    // "550 5.7.1 text"; digits alone are OK, as pop-before-smtp tables have them.
+    if (word.size() == 3 && all_digits(word) && (word[0] == '4' || word[0] == '5')) {
+        const int code = (word[0] - '0') * 100 + (word[1] - '0') * 10 + (word[2] - '0');
+        const std::string_view dsn = take_dsn(text);
+        co_return rejected(code, dsn.empty() ? "5.7.1" : dsn, subject, text.empty() ? "Access denied" : text);
+    }
+    if (all_digits(word))
+        co_return Verdict::permit();
+
+    const auto* named = std::find_if(std::begin(action_names), std::end(action_names),
+                                     [&](const ActionName& a) { return ascii::equal(a.name, word); });
+    if (named == std::end(action_names)) {
+        const RuleList* rules = case_.server.restrictions->from_table(word);
+        if (!rules || depth_ >= 100) {
+            log::warning("access table result is neither an action nor a restriction: ", result);
+            co_return Verdict::refuse(451, "4.3.5", cat(shown(subject), ": Server configuration error"));
+        }
+        ++depth_;
+        Verdict verdict = co_await judge_list(*rules);
+        --depth_;
+        co_return verdict;
+    }
+    switch (named->action) {
+    case Do::Ok:
+        co_return Verdict::permit();
+    case Do::Dunno:
+        co_return Verdict();
+    case Do::Reject: {
+        const std::string_view dsn = take_dsn(text);
+        co_return rejected(settings.access_reject_code, dsn.empty() ? "5.7.1" : dsn, subject,
+                           text.empty() ? "Access denied" : text);
+    }
+    case Do::Defer: {
+        const std::string_view dsn = take_dsn(text);
+        co_return rejected(settings.access_defer_code, dsn.empty() ? "4.7.1" : dsn, subject,
+                           text.empty() ? "Access denied" : text);
+    }
+    case Do::DeferIfPermit:
+    case Do::DeferIfReject: {
+        const std::string_view dsn = take_dsn(text);
+        Verdict later = rejected(settings.access_defer_code, dsn.empty() ? "4.7.1" : dsn, subject,
+                                 text.empty() ? "Service unavailable" : text);
+        auto& kept = named->action == Do::DeferIfPermit ? defer_if_permit_ : defer_if_reject_;
+        if (!warn_only_ && !kept)
+            kept = std::move(later);
+        co_return Verdict();
+    }
+    default:
+        co_return note_action(static_cast<int>(named->action), text, subject);
+    }
+}
+
+// The actions that let the message go on. Hold and discard keep the text for the log alone.
+Verdict Evaluation::note_action(int action, std::string_view text, Subject subject)
+{
+    switch (static_cast<Do>(action)) {
+    case Do::Hold:
+        log_action("hold", subject, text.empty() ? "triggers HOLD action" : text);
+        actions_.hold |= !warn_only_;
+        break;
+    case Do::Discard:
+        log_action("discard", subject, text.empty() ? "triggers DISCARD action" : text);
+        actions_.discard |= !warn_only_;
+        // What comes later cannot save it, and need not be asked.
+        return warn_only_ ? Verdict() : Verdict::permit();
+    case Do::Filter:
+        if (text.find(':') == std::string_view::npos) {
+            log::warning("access table result FILTER without transport:destination: ", text);
+            break;
+        }
+        log_action("filter", subject, cat("triggers FILTER ", text));
+        actions_.filter = text;
+        break;
+    case Do::Redirect:
+        if (text.find('@') == std::string_view::npos) {
+            log::warning("access table result REDIRECT without user@domain: ", text);
+            break;
+        }
+        log_action("redirect", subject, cat("triggers REDIRECT ", text));
+        actions_.redirect = text;
+        break;
+    case Do::Bcc:
+        if (text.find('@') == std::string_view::npos) {
+            log::warning("access table result BCC without user@domain: ", text);
+            break;
+        }
+        log_action("bcc", subject, cat("triggers BCC ", text));
+        actions_.bcc.emplace_back(text);
+        break;
+    case Do::Prepend:
+        if (!is_header_line(text)) {
+            log::warning("access table result PREPEND without header: ", text);
+            break;
+        }
+        actions_.prepend.emplace_back(text);
+        break;
+    case Do::Warn:
+        log_action("warn", subject, text);
+        break;
+    case Do::Info:
+        log_action("info", subject, text);
+        break;
+    default:
+        break;
+    }
+    return Verdict();
+}
+
+} // namespace posthouse::smtpd

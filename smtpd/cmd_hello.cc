@@ -1,0 +1,111 @@
+// HELO and EHLO (RFC 5321 section 4.1.1.1).
+#include "lib/base/ascii.h"
+#include "lib/base/cat.h"
+#include "lib/log/log.h"
+#include "smtpd/server.h"
+#include "smtpd/session.h"
+
+namespace posthouse::smtpd {
+
+namespace {
+
+// What the name may not hold once it stands in a log line or in the comment of a Received: header.
+std::string harmless(std::string_view name)
+{
+    std::string text(name);
+    for (char& c : text)
+        if (ascii::is_control(c) || std::string_view(" <>()\\\";@").find(c) != std::string_view::npos)
+            c = '?';
+    return text;
+}
+
+// The keywords in the order of the reply. XCLIENT, XFORWARD and SIZE have words of their own.
+struct Offer {
+    uint32_t bit;
+    std::string_view line;
+};
+constexpr Offer first_offers[] = {{EhloPipelining, "PIPELINING"}};
+constexpr Offer last_offers[] = {
+    {EhloEnhancedStatusCodes, "ENHANCEDSTATUSCODES"},
+    {Ehlo8bitMime, "8BITMIME"},
+    {EhloDsn, "DSN"},
+    {EhloSmtpUtf8, "SMTPUTF8"},
+    {EhloChunking, "CHUNKING"},
+};
+
+} // namespace
+
+Session::Answer Session::cmd_helo(const smtp::CommandLine& line)
+{
+    co_return co_await hello(line.argument(), "SMTP");
+}
+
+Session::Answer Session::cmd_ehlo(const smtp::CommandLine& line)
+{
+    co_return co_await hello(line.argument(), "ESMTP");
+}
+
+// Both drop a mail that is under way (RFC 5321 section 4.1.4).
+Session::Answer Session::hello(std::string_view name, std::string_view protocol)
+{
+    const bool extended = protocol == "ESMTP";
+    if (name.empty())
+        co_return smtp::Reply(501, "", cat("Syntax: ", extended ? "EHLO" : "HELO", " hostname"));
+    reset_mail();
+    const std::string before = std::exchange(helo_, harmless(name));
+    if (!server_.settings.delay_reject) {
+        auto refusal = co_await judge_stage(Stage::Helo, where_);
+        if (refusal) {
+            helo_ = before;
+            co_return std::move(*refusal);
+        }
+    }
+    protocol_ = protocol;
+    if (!extended)
+        co_return smtp::Reply(250, "", server_.settings.hostname);
+    co_return co_await ehlo_reply();
+}
+
+Task<uint32_t> Session::discarded_keywords()
+{
+    if (!discarded_) {
+        uint32_t bits = server_.settings.discard_ehlo_keywords;
+        if (!server_.discard_ehlo_maps->empty()) {
+            auto found = co_await server_.discard_ehlo_maps->lookup(client_.address);
+            if (found && *found)
+                bits |= parse_ehlo_keywords(**found);
+        }
+        if (!server_.settings.smtputf8_enable)
+            bits |= EhloSmtpUtf8;
+        if (server_.settings.disable_vrfy)
+            bits |= EhloVrfy;
+        discarded_ = bits;
+    }
+    co_return *discarded_;
+}
+
+Task<Result<smtp::Reply>> Session::ehlo_reply()
+{
+    const uint32_t discarded = co_await discarded_keywords();
+    smtp::Reply reply(250, "", server_.settings.hostname);
+    const auto offer = [&](const Offer& row) {
+        if ((discarded & row.bit) == 0)
+            reply.add(row.line);
+    };
+    for (const Offer& row : first_offers)
+        offer(row);
+    if ((discarded & EhloSize) == 0)
+        reply.add(server_.settings.message_size_limit > 0 ? cat("SIZE ", server_.settings.message_size_limit) : "SIZE");
+    offer(Offer{EhloVrfy, "VRFY"});
+    const bool xclient = co_await listed(*server_.xclient_hosts);
+    if (xclient && (discarded & EhloXclient) == 0)
+        reply.add(cat("XCLIENT ", smtp::xclient_names));
+    const bool xforward = co_await listed(*server_.xforward_hosts);
+    if (xforward && (discarded & EhloXforward) == 0)
+        reply.add(cat("XFORWARD ", smtp::xforward_names));
+    for (const Offer& row : last_offers)
+        offer(row);
+    co_return reply;
+}
+
+} // namespace posthouse::smtpd

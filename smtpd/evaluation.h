@@ -1,0 +1,115 @@
+// Evaluation: judges restriction lists for one command of one session. Made on the stack for a command,
+// asked for each list that is due, then for the final word: deferrals that only bite when all else
+// permits (defer_if_permit), and refusals that a temporary failure softens (defer_if_reject).
+#pragma once
+
+#include "lib/queue/route.h"
+#include "smtpd/client.h"
+#include "smtpd/restrictions.h"
+#include "smtpd/verdict.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace posthouse::smtpd {
+
+struct Server;
+
+// What a verdict speaks of.
+enum class Subject : uint8_t { Client, ReverseClient, Helo, Sender, Recipient, Data, EndOfData };
+
+// An envelope address: as the client gave it, and with our domain added where it had none.
+struct Mailbox {
+    std::string given;
+    std::string completed;
+    std::string_view domain() const; // of the completed address; valid while this lives
+};
+
+// What is judged. All of it is borrowed, and outlives the Evaluation.
+struct Case {
+    Server& server;
+    const Client& client;
+    std::optional<bool>& in_mynetworks; // found out once for a session
+    const std::string& helo;            // "" before HELO
+    std::string_view protocol;          // "ESMTP"
+    std::string_view where;             // "RCPT": the command for the log
+    const Mailbox* sender = nullptr;    // null before MAIL
+    const Mailbox* recipient = nullptr; // null outside of RCPT
+    size_t recipient_count = 0;
+    bool pipelined = false;             // input after a command that must be last
+    bool authenticated = false;
+    bool encrypted = false;
+    // "NOQUEUE" or a queue id.
+    std::string_view queue_id = "NOQUEUE";
+};
+
+// "; from=<> to=<> proto=ESMTP helo=<>", as far as it is known: the tail of a reject's log line.
+std::string log_context(const Case& asked);
+
+class Evaluation {
+public:
+    Evaluation(const Case& asked, Actions& actions) : case_(asked), actions_(actions) {}
+    Evaluation(const Evaluation&) = delete;
+    Evaluation& operator=(const Evaluation&) = delete;
+
+    // The list's verdict.
+    Task<Verdict> judge(Stage stage);
+    // Whether the recipient (or sender) of ours exists; part of RCPT without being in a list.
+    Task<Verdict> judge_unlisted(Subject subject);
+    // When no list has refused: what defer_if_permit left behind, or Permit.
+    Verdict final_word() const;
+
+    // The rules; see restriction_table.cc.
+    Task<Verdict> permit(const Rule&);
+    Task<Verdict> reject(const Rule&);
+    Task<Verdict> defer(const Rule&);
+    Task<Verdict> defer_if_permit(const Rule&);
+    Task<Verdict> defer_if_reject(const Rule&);
+    Task<Verdict> sleep(const Rule&);
+    Task<Verdict> permit_mynetworks(const Rule&);
+    Task<Verdict> permit_inet_interfaces(const Rule&);
+    Task<Verdict> permit_sasl_authenticated(const Rule&);
+    Task<Verdict> permit_auth_destination(const Rule&);
+    Task<Verdict> reject_unauth_destination(const Rule&); // variant 1: defer
+    Task<Verdict> reject_unlisted(const Rule&);           // variant: Subject
+    Task<Verdict> reject_non_fqdn(const Rule&);           // variant: Subject
+    Task<Verdict> reject_unknown_domain(const Rule&);     // variant: Subject
+    Task<Verdict> reject_invalid_helo(const Rule&);
+    Task<Verdict> reject_unknown_helo(const Rule&);
+    Task<Verdict> reject_unknown_client(const Rule&);     // variant: Subject
+    Task<Verdict> reject_unauth_pipelining(const Rule&);
+    Task<Verdict> reject_multi_recipient_bounce(const Rule&);
+    Task<Verdict> reject_plaintext_session(const Rule&);
+    Task<Verdict> check_access(const Rule&); // variant: Subject
+    Task<Verdict> run_class(const Rule&);
+
+private:
+    Task<Verdict> judge_list(const RuleList& rules);
+    const Mailbox* mailbox(Subject subject) const;
+    std::string shown(Subject subject) const;          // "<user@example.com>"
+    Verdict rejected(int code, std::string_view dsn, Subject subject, std::string_view why) const;
+    Verdict lookup_failure(Subject subject) const;
+    void log_action(std::string_view action, Subject subject, std::string_view what) const;
+
+    Task<Verdict> apply(std::string result, Subject subject);
+    Verdict note_action(int action, std::string_view text, Subject subject);
+    Task<Result<bool>> recipient_is_ours();
+    Task<Verdict> unlisted(Subject subject);
+
+    // The keys under which an access table knows a subject, asked in order until one is found.
+    Task<table::Value> find_client(table::Maps& maps, std::string_view name);
+    Task<table::Value> find_domain(table::Maps& maps, std::string domain);
+    Task<table::Value> find_address(table::Maps& maps, const Mailbox& mailbox);
+
+    const Case& case_;
+    Actions& actions_;
+    Subject subject_ = Subject::Client; // of the list that is judged: what a plain `reject` speaks of
+    bool warn_only_ = false;
+    int depth_ = 0;
+    std::optional<Verdict> defer_if_permit_;
+    std::optional<Verdict> defer_if_reject_;
+    std::optional<queue::Route> route_; // the recipient's
+};
+
+} // namespace posthouse::smtpd

@@ -1,0 +1,23 @@
+#include "smtpd/received.h"
+
+#include "lib/base/cat.h"
+#include "lib/mail/date.h"
+
+namespace posthouse::smtpd {
+
+std::string received_header(const ReceivedFacts& facts)
+{
+    std::string text = "Received: ";
+    if (!facts.hide_client)
+        append_to(text, "from ", facts.helo.empty() ? facts.client_name : facts.helo, " (", facts.client_name, " [",
+                  facts.client_literal, "])\r\n\t");
+    // RFC 6531 section 4.3: UTF8SMTP in place of ESMTP, for which the E need not be said.
+    append_to(text, "by ", facts.hostname, " (", facts.mail_name, ") with ", facts.smtputf8 ? "UTF8SMTP" : facts.protocol,
+              " id ", facts.queue_id, "\r\n\t");
+    if (!facts.only_recipient.empty())
+        append_to(text, "for <", facts.only_recipient, ">");
+    append_to(text, "; ", mail::format_date(facts.arrival_us), "\r\n");
+    return text;
+}
+
+} // namespace posthouse::smtpd

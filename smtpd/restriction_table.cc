@@ -1,0 +1,238 @@
+// The table of restriction names, and the parser of restriction lists.
+#include "lib/base/ascii.h"
+#include "lib/base/cat.h"
+#include "lib/config/config.h"
+#include "smtpd/evaluation.h"
+#include "smtpd/restrictions.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace posthouse::smtpd {
+
+namespace {
+
+constexpr uint8_t client = static_cast<uint8_t>(Subject::Client);
+constexpr uint8_t reverse_client = static_cast<uint8_t>(Subject::ReverseClient);
+constexpr uint8_t helo = static_cast<uint8_t>(Subject::Helo);
+constexpr uint8_t sender = static_cast<uint8_t>(Subject::Sender);
+constexpr uint8_t recipient = static_cast<uint8_t>(Subject::Recipient);
+
+// Sorted by name. A row without a function is a restriction of a feature that is still to come.
+constexpr RestrictionType types[] = {
+    {"check_client_access", Argument::Tables, &Evaluation::check_access, client},
+    {"check_client_a_access", Argument::Tables, nullptr, 0},
+    {"check_client_mx_access", Argument::Tables, nullptr, 0},
+    {"check_client_ns_access", Argument::Tables, nullptr, 0},
+    {"check_ccert_access", Argument::Tables, nullptr, 0},
+    {"check_etrn_access", Argument::Tables, nullptr, 0},
+    {"check_helo_a_access", Argument::Tables, nullptr, 0},
+    {"check_helo_access", Argument::Tables, &Evaluation::check_access, helo},
+    {"check_helo_mx_access", Argument::Tables, nullptr, 0},
+    {"check_helo_ns_access", Argument::Tables, nullptr, 0},
+    {"check_policy_service", Argument::Text, nullptr, 0},
+    {"check_recipient_a_access", Argument::Tables, nullptr, 0},
+    {"check_recipient_access", Argument::Tables, &Evaluation::check_access, recipient},
+    {"check_recipient_mx_access", Argument::Tables, nullptr, 0},
+    {"check_recipient_ns_access", Argument::Tables, nullptr, 0},
+    {"check_reverse_client_hostname_access", Argument::Tables, &Evaluation::check_access, reverse_client},
+    {"check_sasl_access", Argument::Tables, nullptr, 0},
+    {"check_sender_a_access", Argument::Tables, nullptr, 0},
+    {"check_sender_access", Argument::Tables, &Evaluation::check_access, sender},
+    {"check_sender_mx_access", Argument::Tables, nullptr, 0},
+    {"check_sender_ns_access", Argument::Tables, nullptr, 0},
+    {"defer", Argument::None, &Evaluation::defer, 0},
+    {"defer_if_permit", Argument::None, &Evaluation::defer_if_permit, 0},
+    {"defer_if_reject", Argument::None, &Evaluation::defer_if_reject, 0},
+    {"defer_unauth_destination", Argument::None, &Evaluation::reject_unauth_destination, 1},
+    {"permit", Argument::None, &Evaluation::permit, 0},
+    {"permit_auth_destination", Argument::None, &Evaluation::permit_auth_destination, 0},
+    {"permit_dnswl_client", Argument::Text, nullptr, 0},
+    {"permit_inet_interfaces", Argument::None, &Evaluation::permit_inet_interfaces, 0},
+    {"permit_mx_backup", Argument::None, nullptr, 0},
+    {"permit_mynetworks", Argument::None, &Evaluation::permit_mynetworks, 0},
+    {"permit_rhswl_client", Argument::Text, nullptr, 0},
+    {"permit_sasl_authenticated", Argument::None, &Evaluation::permit_sasl_authenticated, 0},
+    {"permit_tls_all_clientcerts", Argument::None, nullptr, 0},
+    {"permit_tls_clientcerts", Argument::None, nullptr, 0},
+    {"reject", Argument::None, &Evaluation::reject, 0},
+    {"reject_authenticated_sender_login_mismatch", Argument::None, nullptr, 0},
+    {"reject_invalid_helo_hostname", Argument::None, &Evaluation::reject_invalid_helo, 0},
+    {"reject_invalid_hostname", Argument::None, &Evaluation::reject_invalid_helo, 0},
+    {"reject_known_sender_login_mismatch", Argument::None, nullptr, 0},
+    {"reject_multi_recipient_bounce", Argument::None, &Evaluation::reject_multi_recipient_bounce, 0},
+    {"reject_non_fqdn_helo_hostname", Argument::None, &Evaluation::reject_non_fqdn, helo},
+    {"reject_non_fqdn_hostname", Argument::None, &Evaluation::reject_non_fqdn, helo},
+    {"reject_non_fqdn_recipient", Argument::None, &Evaluation::reject_non_fqdn, recipient},
+    {"reject_non_fqdn_sender", Argument::None, &Evaluation::reject_non_fqdn, sender},
+    {"reject_plaintext_session", Argument::None, &Evaluation::reject_plaintext_session, 0},
+    {"reject_rbl_client", Argument::Text, nullptr, 0},
+    {"reject_rhsbl_client", Argument::Text, nullptr, 0},
+    {"reject_rhsbl_helo", Argument::Text, nullptr, 0},
+    {"reject_rhsbl_recipient", Argument::Text, nullptr, 0},
+    {"reject_rhsbl_reverse_client", Argument::Text, nullptr, 0},
+    {"reject_rhsbl_sender", Argument::Text, nullptr, 0},
+    {"reject_sender_login_mismatch", Argument::None, nullptr, 0},
+    {"reject_unauth_destination", Argument::None, &Evaluation::reject_unauth_destination, 0},
+    {"reject_unauth_pipelining", Argument::None, &Evaluation::reject_unauth_pipelining, 0},
+    {"reject_unauthenticated_sender_login_mismatch", Argument::None, nullptr, 0},
+    {"reject_unknown_client", Argument::None, &Evaluation::reject_unknown_client, client},
+    {"reject_unknown_client_hostname", Argument::None, &Evaluation::reject_unknown_client, client},
+    {"reject_unknown_forward_client_hostname", Argument::None, &Evaluation::reject_unknown_client, client},
+    {"reject_unknown_helo_hostname", Argument::None, &Evaluation::reject_unknown_helo, 0},
+    {"reject_unknown_hostname", Argument::None, &Evaluation::reject_unknown_helo, 0},
+    {"reject_unknown_recipient_domain", Argument::None, &Evaluation::reject_unknown_domain, recipient},
+    {"reject_unknown_reverse_client_hostname", Argument::None, &Evaluation::reject_unknown_client, reverse_client},
+    {"reject_unknown_sender_domain", Argument::None, &Evaluation::reject_unknown_domain, sender},
+    {"reject_unlisted_recipient", Argument::None, &Evaluation::reject_unlisted, recipient},
+    {"reject_unlisted_sender", Argument::None, &Evaluation::reject_unlisted, sender},
+    {"reject_unverified_recipient", Argument::None, nullptr, 0},
+    {"reject_unverified_sender", Argument::None, nullptr, 0},
+    {"sleep", Argument::Text, &Evaluation::sleep, 0},
+};
+// What a rule for a class of smtpd_restriction_classes has as its type.
+constexpr RestrictionType class_type = {"restriction class", Argument::None, &Evaluation::run_class, 0};
+
+// The parameter of each Stage.
+constexpr std::string_view stage_parameters[stage_count] = {
+    "smtpd_client_restrictions", "smtpd_helo_restrictions",      "smtpd_sender_restrictions",
+    "smtpd_relay_restrictions",  "smtpd_recipient_restrictions", "smtpd_data_restrictions",
+    "smtpd_end_of_data_restrictions", "smtpd_etrn_restrictions",
+};
+
+Error config_error(const std::string& parameter, std::string_view what)
+{
+    return Error(ErrorKind::Config, cat(parameter, ": ", what));
+}
+
+} // namespace
+
+const RestrictionType* find_restriction(std::string_view name)
+{
+    const auto* found = std::find_if(std::begin(types), std::end(types),
+                                     [&](const RestrictionType& type) { return ascii::equal(type.name, name); });
+    return found == std::end(types) ? nullptr : found;
+}
+
+Restrictions::~Restrictions() = default;
+
+Result<std::unique_ptr<Restrictions>> Restrictions::open(const config::Config& config, const table::Context& context)
+{
+    std::unique_ptr<Restrictions> made(new Restrictions);
+    RETURN_IF_ERROR(made->open_classes(config, context));
+    for (size_t stage = 0; stage < stage_count; ++stage) {
+        const std::string parameter(stage_parameters[stage]);
+        auto list = made->parse(parameter, config.text(parameter), context);
+        if (!list)
+            return std::move(list.error());
+        made->lists_[stage] = std::move(*list);
+    }
+    if (!made->closes_relay(Stage::Relay) && !made->closes_relay(Stage::Recipient))
+        return config_error("smtpd_relay_restrictions",
+                            "here or in smtpd_recipient_restrictions there must be one of reject_unauth_destination, "
+                            "defer_unauth_destination, reject, defer, defer_if_permit");
+    return made;
+}
+
+// Whether a list has a rule that keeps strangers from relaying.
+bool Restrictions::closes_relay(Stage stage) const
+{
+    const RuleList& rules = list(stage);
+    return std::any_of(rules.begin(), rules.end(), [](const Rule& rule) {
+        const auto judge = rule.type->judge;
+        return !rule.warn_only
+               && (judge == &Evaluation::reject_unauth_destination || judge == &Evaluation::reject
+                   || judge == &Evaluation::defer || judge == &Evaluation::defer_if_permit);
+    });
+}
+
+// Names first: a class may use another that comes later in the list.
+Result<void> Restrictions::open_classes(const config::Config& config, const table::Context& context)
+{
+    const auto names = config.list("smtpd_restriction_classes");
+    for (const std::string& name : names)
+        classes_.emplace(name, RuleList());
+    for (const std::string& name : names) {
+        const auto value = config.any(name);
+        if (!value)
+            return config_error("smtpd_restriction_classes", cat("no parameter named ", name));
+        auto list = parse(name, *value, context);
+        if (!list)
+            return std::move(list.error());
+        classes_[name] = std::move(*list);
+    }
+    return Result<void>();
+}
+
+Result<RuleList> Restrictions::parse(const std::string& parameter, std::string_view value,
+                                     const table::Context& context)
+{
+    RuleList rules;
+    bool warn_only = false;
+    const std::vector<std::string> words = config::split_list(value);
+    for (size_t at = 0; at < words.size(); ++at) {
+        const std::string& word = words[at];
+        if (ascii::equal(word, "warn_if_reject")) {
+            warn_only = true;
+            continue;
+        }
+        Rule rule;
+        rule.warn_only = std::exchange(warn_only, false);
+        if (const auto named = classes_.find(word); named != classes_.end()) {
+            rule.type = &class_type;
+            rule.nested = &named->second;
+            rules.push_back(std::move(rule));
+            continue;
+        }
+        // A bare table is an access check of the list's own subject in old configurations; say what to write.
+        rule.type = find_restriction(word);
+        if (!rule.type)
+            return config_error(parameter, word.find(':') != std::string::npos
+                                               ? cat("write check_..._access before the table ", word)
+                                               : cat("unknown restriction: ", word));
+        if (!rule.type->judge)
+            return config_error(parameter, cat(word, " comes with a later version"));
+        if (rule.type->argument != Argument::None) {
+            if (++at == words.size())
+                return config_error(parameter, cat(word, " needs an argument"));
+            if (rule.type->argument == Argument::Text) {
+                rule.text = words[at];
+            } else {
+                auto maps = table::Maps::open(parameter, words[at], context);
+                if (!maps)
+                    return std::move(maps.error());
+                rule.maps = std::move(*maps);
+            }
+        }
+        rules.push_back(std::move(rule));
+    }
+    if (warn_only)
+        return config_error(parameter, "warn_if_reject needs a restriction after it");
+    return rules;
+}
+
+const RuleList* Restrictions::from_table(std::string_view name) const
+{
+    if (const auto named = classes_.find(name); named != classes_.end())
+        return &named->second;
+    if (const auto known = simple_.find(name); known != simple_.end())
+        return &known->second;
+    const RestrictionType* type = find_restriction(name);
+    if (!type || !type->judge || type->argument != Argument::None)
+        return nullptr;
+    RuleList one;
+    one.emplace_back();
+    one.back().type = type;
+    return &simple_.emplace(name, std::move(one)).first->second;
+}
+
+bool Restrictions::stale() const
+{
+    const auto stale_list = [](const RuleList& rules) {
+        return std::any_of(rules.begin(), rules.end(), [](const Rule& r) { return r.maps && r.maps->stale(); });
+    };
+    return std::any_of(std::begin(lists_), std::end(lists_), stale_list)
+           || std::any_of(classes_.begin(), classes_.end(), [&](const auto& c) { return stale_list(c.second); });
+}
+
+} // namespace posthouse::smtpd

@@ -1,0 +1,82 @@
+// Restrictions: smtpd_*_restrictions as lists of rules, parsed once at start against one table of
+// restriction names (restriction_table.cc), and judged in order for a command of a session.
+//
+// A rule permits, refuses or has no opinion. The first that has one decides its list; the lists of the
+// earlier stages (client, helo, sender) are judged at RCPT when smtpd_delay_reject is set. Permit ends
+// one list only, so nothing said in smtpd_recipient_restrictions opens a relay.
+#pragma once
+
+#include "lib/base/result.h"
+#include "lib/event/task.h"
+#include "lib/table/maps.h"
+#include "smtpd/verdict.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace posthouse::config {
+class Config;
+}
+
+namespace posthouse::smtpd {
+
+class Evaluation;
+struct Rule;
+using RuleList = std::vector<Rule>;
+
+// Where a list stands; decides what a plain `reject` in it speaks of.
+enum class Stage : unsigned char { Client, Helo, Sender, Relay, Recipient, Data, EndOfData, Etrn };
+constexpr size_t stage_count = 8;
+
+enum class Argument : unsigned char { None, Tables, Text };
+
+// One name that may stand in a restriction list.
+struct RestrictionType {
+    std::string_view name;
+    Argument argument;
+    // Null: a name that is understood, of a feature that this version does not have yet.
+    Task<Verdict> (Evaluation::*judge)(const Rule&);
+    uint8_t variant; // for what several names share
+};
+// Null for a name that is none.
+const RestrictionType* find_restriction(std::string_view name);
+
+struct Rule {
+    const RestrictionType* type = nullptr;
+    bool warn_only = false;             // warn_if_reject stood before it
+    std::unique_ptr<table::Maps> maps;  // Argument::Tables
+    std::string text;                   // Argument::Text
+    const RuleList* nested = nullptr;   // a class of smtpd_restriction_classes
+};
+
+// All lists of one smtpd, with their tables open. Outlives the Evaluations.
+class Restrictions {
+public:
+    // Unknown names and missing arguments are errors that name parameter and word.
+    static Result<std::unique_ptr<Restrictions>> open(const config::Config& config, const table::Context& context);
+    ~Restrictions();
+    Restrictions(const Restrictions&) = delete;
+    Restrictions& operator=(const Restrictions&) = delete;
+
+    const RuleList& list(Stage stage) const { return lists_[static_cast<size_t>(stage)]; }
+    // A restriction or class by name, as an access table's result may give it; null for unknown names and
+    // for those that need an argument. The list has one rule.
+    const RuleList* from_table(std::string_view name) const;
+    bool stale() const;
+
+private:
+    Restrictions() = default; // by open() alone
+    Result<RuleList> parse(const std::string& parameter, std::string_view value, const table::Context& context);
+    bool closes_relay(Stage stage) const;
+    Result<void> open_classes(const config::Config& config, const table::Context& context);
+
+    RuleList lists_[stage_count];
+    std::map<std::string, RuleList, std::less<>> classes_;
+    mutable std::map<std::string, RuleList, std::less<>> simple_; // what from_table has made so far
+};
+
+} // namespace posthouse::smtpd

@@ -1,0 +1,265 @@
+// The restrictions themselves, one function each (postconf(5), smtpd_recipient_restrictions and others).
+#include "lib/base/ascii.h"
+#include "lib/base/cat.h"
+#include "lib/event/loop.h"
+#include "lib/net/resolver.h"
+#include "lib/table/match_list.h"
+#include "smtpd/evaluation.h"
+#include "smtpd/hostname.h"
+#include "smtpd/server.h"
+
+#include <algorithm>
+
+namespace posthouse::smtpd {
+
+Task<Verdict> Evaluation::permit(const Rule&)
+{
+    co_return Verdict::permit();
+}
+
+Task<Verdict> Evaluation::reject(const Rule&)
+{
+    co_return rejected(case_.server.settings.reject_code, "5.7.1", subject_, "Access denied");
+}
+
+Task<Verdict> Evaluation::defer(const Rule&)
+{
+    co_return rejected(case_.server.settings.defer_code, "4.7.1", subject_, "Try again later");
+}
+
+Task<Verdict> Evaluation::defer_if_permit(const Rule&)
+{
+    if (!warn_only_ && !defer_if_permit_)
+        defer_if_permit_ = rejected(450, "4.7.1", subject_, "defer_if_permit requested");
+    co_return Verdict();
+}
+
+Task<Verdict> Evaluation::defer_if_reject(const Rule&)
+{
+    if (!warn_only_ && !defer_if_reject_)
+        defer_if_reject_ = rejected(450, "4.7.1", subject_, "defer_if_reject requested");
+    co_return Verdict();
+}
+
+Task<Verdict> Evaluation::sleep(const Rule& rule)
+{
+    const auto seconds = ascii::parse_unsigned(rule.text);
+    const Duration pause = Duration::seconds(static_cast<int64_t>(std::min(seconds.value_or(1), 300ull)));
+    co_await sleep_for(case_.server.loop, pause);
+    co_return Verdict();
+}
+
+Task<Verdict> Evaluation::permit_mynetworks(const Rule&)
+{
+    if (!case_.in_mynetworks) {
+        Result<bool> inside = co_await case_.server.mynetworks->matches_client(case_.client.name, case_.client.ip);
+        if (!inside)
+            co_return lookup_failure(Subject::Client);
+        case_.in_mynetworks = *inside;
+    }
+    co_return *case_.in_mynetworks ? Verdict::permit() : Verdict();
+}
+
+Task<Verdict> Evaluation::permit_inet_interfaces(const Rule&)
+{
+    co_return case_.server.is_own_address(case_.client.ip) ? Verdict::permit() : Verdict();
+}
+
+Task<Verdict> Evaluation::permit_sasl_authenticated(const Rule&)
+{
+    co_return case_.authenticated ? Verdict::permit() : Verdict();
+}
+
+// Whether we are the recipient's destination, or a relay for it, without the sender naming a way
+// through us.
+Task<Result<bool>> Evaluation::recipient_is_ours()
+{
+    if (!route_) {
+        std::string address = case_.recipient->completed;
+        std::string sender = case_.sender ? case_.sender->completed : std::string();
+        auto route = co_await case_.server.router->route(std::move(address), std::move(sender));
+        if (!route)
+            co_return std::move(route.error());
+        route_ = std::move(*route);
+    }
+    if (route_->sender_routed && !case_.server.settings.allow_untrusted_routing)
+        co_return false;
+    co_return route_->address_class != queue::AddressClass::Default;
+}
+
+Task<Verdict> Evaluation::permit_auth_destination(const Rule&)
+{
+    if (!case_.recipient)
+        co_return Verdict();
+    Result<bool> ours = co_await recipient_is_ours();
+    if (!ours)
+        co_return lookup_failure(Subject::Recipient);
+    co_return *ours ? Verdict::permit() : Verdict();
+}
+
+Task<Verdict> Evaluation::reject_unauth_destination(const Rule& rule)
+{
+    if (!case_.recipient)
+        co_return Verdict();
+    Result<bool> ours = co_await recipient_is_ours();
+    if (!ours)
+        co_return lookup_failure(Subject::Recipient);
+    if (*ours)
+        co_return Verdict();
+    const int code = case_.server.settings.relay_reject_code - (rule.type->variant == 1 ? 100 : 0);
+    co_return Verdict::refuse(code, "5.7.1", cat(shown(Subject::Recipient), ": Relay access denied"));
+}
+
+Task<Verdict> Evaluation::reject_unlisted(const Rule& rule)
+{
+    co_return co_await unlisted(static_cast<Subject>(rule.type->variant));
+}
+
+// An unknown recipient of one of our domains; the null sender is always known.
+Task<Verdict> Evaluation::unlisted(Subject subject)
+{
+    const Mailbox* box = mailbox(subject);
+    if (!box || box->completed.empty())
+        co_return Verdict();
+    std::string address = box->completed;
+    auto check = co_await case_.server.router->known_recipient(std::move(address));
+    if (!check)
+        co_return lookup_failure(subject);
+    if (check->state == queue::RecipientCheck::State::Known)
+        co_return Verdict();
+    // RFC 3463: 5.1.1 and its like speak of recipients, 5.1.0 is for a sender.
+    const std::string_view dsn = subject == Subject::Sender ? std::string_view("5.1.0") : std::string_view(check->dsn);
+    co_return rejected(check->code, dsn, subject, check->text);
+}
+
+Task<Verdict> Evaluation::reject_non_fqdn(const Rule& rule)
+{
+    const Subject subject = static_cast<Subject>(rule.type->variant);
+    const int code = case_.server.settings.non_fqdn_code;
+    if (subject == Subject::Helo) {
+        if (case_.helo.empty() || is_literal(case_.helo) || is_fqdn(case_.helo))
+            co_return Verdict();
+        co_return rejected(code, "5.5.2", subject, "need fully-qualified hostname");
+    }
+    const Mailbox* box = mailbox(subject);
+    // RFC 5321 section 4.5.1: postmaster needs no domain. Looked at as given: ours would be added later.
+    if (!box || box->given.empty() || ascii::equal(box->given, "postmaster"))
+        co_return Verdict();
+    const size_t at = box->given.rfind('@');
+    const std::string_view domain = at == std::string::npos ? std::string_view() : std::string_view(box->given).substr(at + 1);
+    if (is_literal(domain) || is_fqdn(domain))
+        co_return Verdict();
+    co_return rejected(code, "5.5.2", subject, "need fully-qualified address");
+}
+
+Task<Verdict> Evaluation::reject_unknown_domain(const Rule& rule)
+{
+    const Subject subject = static_cast<Subject>(rule.type->variant);
+    const Mailbox* box = mailbox(subject);
+    if (!box || box->completed.empty())
+        co_return Verdict();
+    const std::string domain(box->domain());
+    if (domain.empty() || domain.front() == '[')
+        co_return Verdict();
+    auto address_class = co_await case_.server.router->classify(domain);
+    if (!address_class)
+        co_return lookup_failure(subject);
+    // A domain of ours need not be in DNS.
+    if (*address_class != queue::AddressClass::Default)
+        co_return Verdict();
+
+    const bool of_sender = subject == Subject::Sender;
+    const std::string_view dsn = of_sender ? "5.1.8" : "5.1.2";
+    const Deadline deadline = Deadline::after(case_.server.settings.dns_timeout);
+    auto mx = co_await case_.server.resolver().mx(domain, deadline);
+    if (mx.found()) {
+        // RFC 7505: a null MX says that the domain takes no mail, and so no bounces either.
+        const bool null_mx = mx.records.size() == 1 && mx.records.front().host.empty();
+        if (!null_mx)
+            co_return Verdict();
+        co_return rejected(of_sender ? 550 : 556, of_sender ? "5.7.27" : "5.1.10", subject,
+                           cat("Domain ", domain, " does not accept mail (nullMX)"));
+    }
+    bool temporary = mx.temporary();
+    if (mx.state == net::Answer::State::NoData) {
+        auto addresses = co_await case_.server.resolver().addresses(domain, net::Family::Any, deadline);
+        if (addresses.found())
+            co_return Verdict();
+        temporary = addresses.temporary();
+    }
+    Verdict unknown = rejected(case_.server.settings.unknown_address_code, dsn, subject, "Domain not found");
+    if (!temporary)
+        co_return unknown;
+    // reject_tempfail_action = defer_if_permit: no answer is no reason to say more than "later".
+    unknown.soften(450);
+    if (!warn_only_ && !defer_if_permit_)
+        defer_if_permit_ = std::move(unknown);
+    co_return Verdict();
+}
+
+Task<Verdict> Evaluation::reject_invalid_helo(const Rule&)
+{
+    std::string_view name = case_.helo;
+    if (!name.empty() && name.back() == '.')
+        name.remove_suffix(1);
+    // A bare address is no name, but a usual one; Postfix takes it as well.
+    if (name.empty() || is_literal(name) || net::IpAddress::parse(name) || is_hostname(name))
+        co_return Verdict();
+    co_return rejected(case_.server.settings.invalid_hostname_code, "5.5.2", Subject::Helo, "Invalid name");
+}
+
+Task<Verdict> Evaluation::reject_unknown_helo(const Rule&)
+{
+    if (case_.helo.empty() || is_literal(case_.helo))
+        co_return Verdict();
+    const Deadline deadline = Deadline::after(case_.server.settings.dns_timeout);
+    auto addresses = co_await case_.server.resolver().addresses(case_.helo, net::Family::Any, deadline);
+    if (addresses.found())
+        co_return Verdict();
+    auto mx = co_await case_.server.resolver().mx(case_.helo, deadline);
+    if (mx.found())
+        co_return Verdict();
+    Verdict unknown = rejected(case_.server.settings.unknown_hostname_code, "5.7.1", Subject::Helo, "Host not found");
+    if (!addresses.temporary() && !mx.temporary())
+        co_return unknown;
+    unknown.soften(450);
+    if (!warn_only_ && !defer_if_permit_)
+        defer_if_permit_ = std::move(unknown);
+    co_return Verdict();
+}
+
+Task<Verdict> Evaluation::reject_unknown_client(const Rule& rule)
+{
+    const bool reverse_only = static_cast<Subject>(rule.type->variant) == Subject::ReverseClient;
+    const NameState state = reverse_only ? case_.client.reverse_state : case_.client.state;
+    if (state == NameState::Found)
+        co_return Verdict();
+    const int code = state == NameState::Temporary ? 450 : case_.server.settings.unknown_client_code;
+    co_return Verdict::refuse(code, "5.7.25",
+                              cat("Client host rejected: cannot find your ", reverse_only ? "reverse " : "", "hostname, [",
+                                  case_.client.address, ']'));
+}
+
+Task<Verdict> Evaluation::reject_unauth_pipelining(const Rule&)
+{
+    if (!case_.pipelined)
+        co_return Verdict();
+    co_return rejected(503, "5.5.0", subject_, "Improper use of SMTP command pipelining");
+}
+
+// RFC 5321 section 4.5.5: a bounce has one recipient.
+Task<Verdict> Evaluation::reject_multi_recipient_bounce(const Rule&)
+{
+    if (!case_.sender || !case_.sender->given.empty() || case_.recipient_count < 2)
+        co_return Verdict();
+    co_return rejected(case_.server.settings.multi_recipient_bounce_code, "5.5.3", subject_, "Multi-recipient bounce");
+}
+
+Task<Verdict> Evaluation::reject_plaintext_session(const Rule&)
+{
+    if (case_.encrypted)
+        co_return Verdict();
+    co_return rejected(case_.server.settings.plaintext_code, "4.7.1", subject_, "Session encryption is required");
+}
+
+} // namespace posthouse::smtpd

@@ -1,0 +1,131 @@
+#include "smtpd/server.h"
+
+#include "lib/base/ascii.h"
+#include "lib/base/cat.h"
+#include "lib/config/config.h"
+#include "smtpd/session.h"
+
+#include <algorithm>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+
+namespace posthouse::smtpd {
+
+namespace {
+
+struct InterfaceListDeleter {
+    void operator()(ifaddrs* list) const { freeifaddrs(list); }
+};
+
+std::vector<net::IpAddress> interface_addresses()
+{
+    std::vector<net::IpAddress> found;
+    ifaddrs* first = nullptr;
+    if (getifaddrs(&first) != 0)
+        return found;
+    const std::unique_ptr<ifaddrs, InterfaceListDeleter> list(first);
+    for (const ifaddrs* at = first; at; at = at->ifa_next) {
+        if (!at->ifa_addr)
+            continue;
+        if (at->ifa_addr->sa_family == AF_INET) {
+            const auto* in = reinterpret_cast<const sockaddr_in*>(at->ifa_addr);
+            found.push_back(net::IpAddress::from_v4(reinterpret_cast<const unsigned char*>(&in->sin_addr)));
+        } else if (at->ifa_addr->sa_family == AF_INET6) {
+            const auto* in = reinterpret_cast<const sockaddr_in6*>(at->ifa_addr);
+            found.push_back(net::IpAddress::from_v6(reinterpret_cast<const unsigned char*>(&in->sin6_addr)));
+        }
+    }
+    return found;
+}
+
+// One list parameter of clients.
+struct ClientList {
+    const char* parameter;
+    std::unique_ptr<table::MatchList> Server::*list;
+};
+constexpr ClientList client_lists[] = {
+    {"mynetworks", &Server::mynetworks},
+    {"smtpd_authorized_xclient_hosts", &Server::xclient_hosts},
+    {"smtpd_authorized_xforward_hosts", &Server::xforward_hosts},
+    {"smtpd_forbid_bare_newline_exclusions", &Server::bare_newline_exclusions},
+    {"smtpd_client_event_limit_exceptions", &Server::rate_limit_exceptions},
+};
+
+bool matches_parents(const config::Config& config, std::string_view parameter)
+{
+    const auto names = config.list("parent_domain_matches_subdomains");
+    return std::any_of(names.begin(), names.end(), [&](const std::string& n) { return ascii::equal(n, parameter); });
+}
+
+// Opens into `into`, or gives the error.
+template <class T>
+Result<void> keep(std::unique_ptr<T>& into, Result<std::unique_ptr<T>> opened)
+{
+    if (!opened)
+        return std::move(opened.error());
+    into = std::move(*opened);
+    return Result<void>();
+}
+
+} // namespace
+
+Server::Server(const config::Config& config, Loop& its_loop)
+    : loop(its_loop),
+      settings(config),
+      counters(settings.rate_time_unit, settings.ipv4_prefix, settings.ipv6_prefix)
+{
+}
+
+Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const table::Context& context)
+{
+    auto server = std::make_unique<Server>(config, *context.loop);
+    RETURN_IF_ERROR(keep(server->restrictions, Restrictions::open(config, context)));
+    RETURN_IF_ERROR(keep(server->router, queue::Router::open(config, context)));
+    RETURN_IF_ERROR(keep(server->intake_tables, queue::IntakeTables::open(config, context)));
+    RETURN_IF_ERROR(keep(server->local_clients, queue::LocalClients::open(config, context)));
+    for (const ClientList& row : client_lists)
+        RETURN_IF_ERROR(keep((*server).*row.list,
+                             table::MatchList::open(row.parameter, config.text(row.parameter),
+                                                    matches_parents(config, row.parameter), context)));
+    const std::string maps = "smtpd_discard_ehlo_keyword_address_maps";
+    RETURN_IF_ERROR(keep(server->discard_ehlo_maps, table::Maps::open(maps, config.text(maps), context)));
+
+    server->own_addresses = interface_addresses();
+    for (const std::string& proxy : config.list("proxy_interfaces"))
+        if (const auto address = net::IpAddress::parse(proxy))
+            server->own_addresses.push_back(*address);
+    return server;
+}
+
+bool Server::is_own_address(const net::IpAddress& address) const
+{
+    return std::find(own_addresses.begin(), own_addresses.end(), address) != own_addresses.end();
+}
+
+bool Server::has_room() const
+{
+    const uint64_t available = free_bytes ? free_bytes() : UINT64_MAX;
+    if (available == UINT64_MAX)
+        return true;
+    if (settings.queue_minfree > 0 && available < static_cast<uint64_t>(settings.queue_minfree))
+        return false;
+    // Postfix's rule: one and a half of the largest message.
+    return available / 3 * 2 >= static_cast<uint64_t>(std::max<int64_t>(0, settings.message_size_limit));
+}
+
+bool Server::stale() const
+{
+    const bool stale_list = std::any_of(std::begin(client_lists), std::end(client_lists),
+                                        [&](const ClientList& row) { return (this->*row.list)->stale(); });
+    return stale_list || restrictions->stale() || router->stale() || intake_tables->stale() || local_clients->stale()
+           || discard_ehlo_maps->stale();
+}
+
+void Server::stop_sessions()
+{
+    stopping = true;
+    for (Session* session : sessions)
+        session->stop();
+}
+
+} // namespace posthouse::smtpd

@@ -1,0 +1,72 @@
+// Server: what all sessions of one smtpd process share: settings, tables, restrictions, the way into the
+// queue, and the counters of clients. Opened once, before privileges drop; outlives the sessions.
+#pragma once
+
+#include "lib/base/result.h"
+#include "lib/event/loop.h"
+#include "lib/queue/intake.h"
+#include "lib/queue/new_message.h"
+#include "lib/queue/rewrite.h"
+#include "lib/queue/route.h"
+#include "lib/table/maps.h"
+#include "lib/table/match_list.h"
+#include "smtpd/client_counters.h"
+#include "smtpd/restrictions.h"
+#include "smtpd/settings.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+namespace posthouse::net {
+class Resolver;
+}
+
+namespace posthouse::smtpd {
+
+class Session;
+
+struct Server {
+    static Result<std::unique_ptr<Server>> open(const config::Config& config, const table::Context& context);
+
+    Server(const config::Config& config, Loop& its_loop);
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    net::Resolver& resolver() const { return ask_resolver(); }
+    // One of this host's addresses, or one that a proxy has for it.
+    bool is_own_address(const net::IpAddress& address) const;
+    // Room for one more message (queue_minfree, 1.5 times message_size_limit).
+    bool has_room() const;
+    // A table was replaced: a new process should read it.
+    bool stale() const;
+    // Ends the sessions that wait for their clients; the others end after the command at hand.
+    void stop_sessions();
+
+    Loop& loop;
+    const Settings settings;
+    ClientCounters counters;
+    // Set before the first session, outlive the last.
+    queue::MessageSource* source = nullptr; // gives the messages to be filled
+    std::function<net::Resolver&()> ask_resolver;
+    std::function<uint64_t()> free_bytes; // empty: not known
+
+    std::unique_ptr<Restrictions> restrictions;
+    std::unique_ptr<queue::Router> router;
+    std::unique_ptr<queue::IntakeTables> intake_tables;
+    std::unique_ptr<queue::LocalClients> local_clients;
+    std::unique_ptr<table::MatchList> mynetworks;
+    std::unique_ptr<table::MatchList> xclient_hosts;
+    std::unique_ptr<table::MatchList> xforward_hosts;
+    std::unique_ptr<table::MatchList> bare_newline_exclusions;
+    std::unique_ptr<table::MatchList> rate_limit_exceptions;
+    std::unique_ptr<table::Maps> discard_ehlo_maps;
+    std::vector<net::IpAddress> own_addresses;
+
+    std::unordered_set<Session*> sessions; // alive now; each enters and leaves by itself
+    bool stopping = false;
+};
+
+} // namespace posthouse::smtpd

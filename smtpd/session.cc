@@ -1,0 +1,361 @@
+#include "smtpd/session.h"
+
+#include "lib/base/ascii.h"
+#include "lib/base/cat.h"
+#include "lib/event/loop.h"
+#include "lib/log/log.h"
+#include "lib/mail/utf8.h"
+#include "lib/net/resolver.h"
+#include "smtpd/server.h"
+
+#include <algorithm>
+#include <iterator>
+#include <sys/socket.h>
+
+namespace posthouse::smtpd {
+
+// In the order of the summary at the end of a session; the last row is for what is none of these.
+const Session::Command Session::commands[command_count] = {
+    {"HELO", &Session::cmd_helo, MustBeLast | Junk},
+    {"EHLO", &Session::cmd_ehlo, MustBeLast | Junk},
+    {"STARTTLS", &Session::cmd_later, MustBeLast},
+    {"AUTH", &Session::cmd_later, 0},
+    {"MAIL", &Session::cmd_mail, 0},
+    {"RCPT", &Session::cmd_rcpt, 0},
+    {"DATA", &Session::cmd_data, MustBeLast},
+    {"BDAT", &Session::cmd_bdat, 0},
+    {"RSET", &Session::cmd_rset, Junk},
+    {"NOOP", &Session::cmd_noop, MustBeLast | Junk},
+    {"VRFY", &Session::cmd_vrfy, MustBeLast | Junk},
+    {"ETRN", &Session::cmd_later, MustBeLast | Junk},
+    {"HELP", &Session::cmd_help, MustBeLast | Junk},
+    {"QUIT", &Session::cmd_quit, EndsSession},
+    {"XCLIENT", &Session::cmd_xclient, 0},
+    {"XFORWARD", &Session::cmd_xforward, 0},
+    {"UNKNOWN", &Session::cmd_unknown, 0},
+};
+
+namespace {
+
+smtp::ChatLimits chat_limits(const Settings& settings)
+{
+    smtp::ChatLimits limits;
+    limits.command_line = settings.line_length_limit;
+    return limits;
+}
+
+bool contains(const std::vector<std::string>& words, std::string_view word)
+{
+    return std::any_of(words.begin(), words.end(), [&](const std::string& w) { return ascii::equal(w, word); });
+}
+
+// "Subject: x" where a command should be: a message whose sender has not noticed a refused DATA.
+bool looks_like_header(std::string_view verb)
+{
+    return verb.size() > 1 && verb.find(':') == verb.size() - 1
+           && std::all_of(verb.begin(), verb.end() - 1, [](char c) { return ascii::is_alnum(c) || c == '-'; });
+}
+
+} // namespace
+
+Session::Session(Server& server, ByteStream& stream, Client client)
+    : server_(server), chat_(stream, chat_limits(server.settings)), client_(std::move(client)), real_client_(client_)
+{
+    server_.sessions.insert(this);
+}
+
+Session::~Session()
+{
+    server_.sessions.erase(this);
+}
+
+// The wait ends as if the client had gone; say_goodbye knows better.
+void Session::stop()
+{
+    if (waiting_)
+        (void)::shutdown(chat_.stream().fd(), SHUT_RD); // a stream without a socket has no idle clients
+}
+
+Task<void> Session::serve()
+{
+    if (server_.settings.peername_lookup && !client_.port.empty()) {
+        const Deadline deadline = Deadline::after(server_.settings.dns_timeout);
+        co_await look_up_name(client_, server_.resolver(), deadline);
+        real_client_ = client_;
+    }
+    log::info("connect from ", client_.label());
+    Result<void> ended = co_await converse();
+    if (!ended && !closing_)
+        (void)co_await say_goodbye(ended.error()); // the connection may be gone
+    reset_mail();
+    log_end(ended);
+}
+
+Task<Result<void>> Session::converse()
+{
+    auto refusal = co_await welcome();
+    if (refusal)
+        CO_CHECK(co_await send(*refusal));
+    while (!closing_) {
+        const Deadline deadline = Deadline::after(server_.settings.timeout);
+        waiting_ = true;
+        auto line = co_await chat_.read_command(deadline);
+        waiting_ = false;
+        if (!line)
+            co_return std::move(line.error());
+        const Command& command = find_command(line->verb());
+        forgive_ = false;
+        Result<smtp::Reply> reply = co_await execute(command, *line);
+        if (!reply)
+            co_return std::move(reply.error());
+        count(command, *reply);
+        if (reply->code == 421 || reply->code == 521 || (command.flags & EndsSession) != 0)
+            closing_ = true;
+        CO_CHECK(co_await send(*reply));
+        if (!closing_ && server_.stopping)
+            co_return Error::disconnected("stopping");
+        if (!closing_ && server_.settings.hard_error_limit > 0 && errors_ >= server_.settings.hard_error_limit) {
+            log::info("too many errors after ", where_, " from ", client_.label());
+            closing_ = true;
+            CO_CHECK(co_await send(smtp::Reply(421, "4.7.0", cat(server_.settings.hostname, " Error: too many errors"))));
+        }
+    }
+    const Deadline deadline = Deadline::after(server_.settings.timeout);
+    co_return co_await chat_.flush(deadline);
+}
+
+// The greeting, or why there is none.
+Task<std::optional<smtp::Reply>> Session::welcome()
+{
+    const Settings& settings = server_.settings;
+    visit_ = server_.counters.connect(client_.ip, server_.loop.now());
+    const bool limited = co_await limits_apply();
+    const bool too_many = settings.connection_count_limit > 0 && visit_.connections() > settings.connection_count_limit;
+    const bool too_fast = settings.connection_rate_limit > 0 && visit_.connection_rate() > settings.connection_rate_limit;
+    if (limited && (too_many || too_fast)) {
+        log::warning(too_many ? "Connection concurrency limit exceeded: " : "Connection rate limit exceeded: ",
+                     too_many ? visit_.connections() : visit_.connection_rate(), " from ", client_.label());
+        closing_ = true;
+        co_return smtp::Reply(421, "4.7.0",
+                              cat(settings.hostname, " Error: ", too_many ? "too many connections" : "too frequent connections",
+                                  " from ", client_.address));
+    }
+    if (!settings.delay_reject) {
+        auto refusal = co_await judge_stage(Stage::Client, "CONNECT");
+        if (refusal) {
+            access_denied_ = true;
+            closing_ = refusal->code == 421 || refusal->code == 521;
+            co_return refusal;
+        }
+    }
+    co_return smtp::Reply(220, "", settings.banner);
+}
+
+Task<Result<void>> Session::send(const smtp::Reply& reply)
+{
+    if (server_.settings.soft_error_limit > 0 && errors_ >= server_.settings.soft_error_limit)
+        co_await sleep_for(server_.loop, server_.settings.error_sleep_time);
+    const Deadline deadline = Deadline::after(server_.settings.timeout);
+    co_return co_await chat_.send(reply, deadline);
+}
+
+Session::Answer Session::execute(const Command& command, const smtp::CommandLine& line)
+{
+    where_ = command.name;
+    auto refusal = refuse_early(command, line);
+    if (refusal)
+        co_return std::move(*refusal);
+    if (line.bare_lf && server_.settings.forbid_bare_newline != BareNewline::Accept) {
+        const bool legacy = co_await legacy_line_ends();
+        if (!legacy && server_.settings.forbid_bare_newline == BareNewline::Reject) {
+            log::info("disconnect: bare <LF> received after ", where_, " from ", client_.label());
+            closing_ = true;
+            co_return bare_newline_reply();
+        }
+    }
+    co_return co_await (this->*command.handle)(line);
+}
+
+// What is wrong with a command before it is looked at.
+std::optional<smtp::Reply> Session::refuse_early(const Command& command, const smtp::CommandLine& line)
+{
+    if (line.too_long)
+        return smtp::Reply(500, "5.5.2", "Error: line too long");
+    if (line.verb().empty() || line.has_nul)
+        return smtp::Reply(500, "5.5.2", "Error: bad syntax");
+    if (server_.settings.smtputf8_enable && !mail::is_utf8(line.line))
+        return smtp::Reply(500, "5.5.2", "Error: bad UTF-8 syntax");
+    const bool unknown = command.handle == &Session::cmd_unknown;
+    // A browser or a proxy that somebody has pointed at us to speak SMTP in a request's body.
+    if (unknown && (looks_like_header(line.verb()) || contains(server_.settings.forbidden_commands, line.verb()))) {
+        log::warning("non-SMTP command from ", client_.label(), ": ", std::string_view(line.line).substr(0, 100));
+        closing_ = true;
+        return smtp::Reply(221, "2.7.0", "Error: I can break rules, too. Goodbye.");
+    }
+    if (access_denied_ && (command.flags & EndsSession) == 0)
+        return smtp::Reply(503, "5.7.0", cat("Error: access denied for ", client_.label()));
+    const bool may_pipeline = protocol_ == "ESMTP" && (command.flags & MustBeLast) == 0;
+    if (line.pipelined && !may_pipeline && !pipelined_) {
+        pipelined_ = true;
+        log::info("improper command pipelining after ", where_, " from ", client_.label());
+        if (server_.settings.forbid_unauth_pipelining) {
+            closing_ = true;
+            return smtp::Reply(554, "5.5.0", "Error: SMTP protocol synchronization");
+        }
+    }
+    return std::nullopt;
+}
+
+const Session::Command& Session::find_command(std::string_view verb) const
+{
+    const Command* unknown = std::end(commands) - 1;
+    const Command* found = std::find_if(std::begin(commands), unknown,
+                                        [&](const Command& command) { return ascii::equal(command.name, verb); });
+    if (found == unknown && contains(server_.settings.noop_commands, verb))
+        return *std::find_if(std::begin(commands), unknown, [](const Command& c) { return c.name == "NOOP"; });
+    return *found;
+}
+
+void Session::count(const Command& command, const smtp::Reply& reply)
+{
+    Count& row = counts_[&command - commands];
+    row.all = static_cast<uint16_t>(std::min(row.all + 1, 65535));
+    const bool good = reply.code < 400 && command.handle != &Session::cmd_unknown;
+    if (good)
+        row.good = static_cast<uint16_t>(std::min(row.good + 1, 65535));
+    else if (!forgive_)
+        ++errors_;
+    if ((command.flags & Junk) != 0 && junk_++ >= server_.settings.junk_command_limit
+        && server_.settings.junk_command_limit > 0)
+        ++errors_;
+}
+
+// A client that is merely slow, or writes without end, hears why the connection ends.
+Task<Result<void>> Session::say_goodbye(const Error& error)
+{
+    const Deadline soon = Deadline::after(Duration::seconds(5));
+    if (error.kind() == ErrorKind::TimedOut)
+        co_return co_await chat_.send(
+            smtp::Reply(421, "4.4.2", cat(server_.settings.hostname, " Error: timeout exceeded")), soon);
+    if (server_.stopping)
+        co_return co_await chat_.send(
+            smtp::Reply(421, "4.3.2", cat(server_.settings.hostname, " Service is shutting down")), soon);
+    if (error.kind() == ErrorKind::Permanent)
+        co_return co_await chat_.send(smtp::Reply(500, "5.5.2", "Error: line too long"), soon);
+    co_return Result<void>();
+}
+
+void Session::log_end(const Result<void>& ended) const
+{
+    if (!ended && !closing_) {
+        const bool in_content = content_bytes_ > 0;
+        const std::string after = in_content ? cat(where_, " (", content_bytes_, " bytes)") : std::string(where_);
+        const std::string_view what = server_.stopping                                 ? "server stops"
+                                      : ended.error().kind() == ErrorKind::TimedOut  ? "timeout"
+                                      : ended.error().kind() == ErrorKind::Permanent ? "too long line"
+                                                                                     : "lost connection";
+        log::info(what, " after ", after, " from ", client_.label());
+    }
+    log::info("disconnect from ", client_.label(), command_summary());
+}
+
+// " ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4": of each command how many succeeded, of how many if not all.
+std::string Session::command_summary() const
+{
+    const auto append = [](std::string& text, const std::string& name, size_t good, size_t all) {
+        append_to(text, ' ', name, '=', good);
+        if (good != all)
+            append_to(text, '/', all);
+    };
+    std::string text;
+    size_t good = 0;
+    size_t all = 0;
+    for (size_t at = 0; at < command_count; ++at) {
+        if (counts_[at].all == 0)
+            continue;
+        append(text, ascii::lower(commands[at].name), counts_[at].good, counts_[at].all);
+        good += counts_[at].good;
+        all += counts_[at].all;
+    }
+    append(text, "commands", good, all);
+    return text;
+}
+
+// False for clients in smtpd_client_event_limit_exceptions.
+Task<bool> Session::limits_apply()
+{
+    if (!limits_apply_) {
+        Result<bool> except = co_await server_.rate_limit_exceptions->matches_client(client_.name, client_.ip);
+        limits_apply_ = !(except && *except);
+    }
+    co_return *limits_apply_;
+}
+
+// True when a bare LF is a line end for this client: smtpd_forbid_bare_newline = no, or an exclusion.
+Task<bool> Session::legacy_line_ends()
+{
+    if (!legacy_line_ends_) {
+        bool legacy = server_.settings.forbid_bare_newline == BareNewline::Accept;
+        if (!legacy && !server_.bare_newline_exclusions->empty()) {
+            Result<bool> excluded = co_await server_.bare_newline_exclusions->matches_client(client_.name, client_.ip);
+            legacy = excluded && *excluded;
+        }
+        legacy_line_ends_ = legacy;
+    }
+    co_return *legacy_line_ends_;
+}
+
+Case Session::make_case(std::string_view where, const Mailbox* recipient)
+{
+    Case asked{server_, client_, in_mynetworks_, helo_, protocol_, where};
+    asked.sender = mail_ ? &mail_->sender : nullptr;
+    asked.recipient = recipient;
+    asked.recipient_count = mail_ ? mail_->envelope.recipients.size() : 0;
+    asked.pipelined = pipelined_;
+    asked.authenticated = !login_.empty();
+    if (mail_ && !mail_->queue_id.empty())
+        asked.queue_id = mail_->queue_id;
+    return asked;
+}
+
+// Logs the refusal in Postfix's shape and makes it the reply.
+smtp::Reply Session::refuse(const Verdict& verdict, std::string_view where, const Mailbox* recipient)
+{
+    const Case asked = make_case(where, recipient);
+    log::info(asked.queue_id, ": reject: ", where, " from ", client_.label(), ": ", verdict.code, ' ', verdict.dsn, ' ',
+              verdict.text, log_context(asked));
+    return smtp::Reply(verdict.code, verdict.dsn, verdict.text);
+}
+
+// One list outside of RCPT, whose deferrals take effect at once.
+Task<std::optional<smtp::Reply>> Session::judge_stage(Stage stage, std::string_view where)
+{
+    if (server_.restrictions->list(stage).empty())
+        co_return std::nullopt;
+    const Case asked = make_case(where);
+    Actions actions;
+    Evaluation evaluation(asked, actions);
+    Verdict verdict = co_await evaluation.judge(stage);
+    if (!verdict.refused())
+        verdict = evaluation.final_word();
+    if (verdict.refused())
+        co_return refuse(verdict, where);
+    if (mail_) {
+        mail_->actions.add(actions);
+    } else {
+        if (!standing_actions_)
+            standing_actions_ = std::make_unique<Actions>();
+        standing_actions_->add(actions);
+    }
+    co_return std::nullopt;
+}
+
+void Session::reset_mail()
+{
+    mail_.reset();
+    forwarded_.reset();
+    content_bytes_ = 0;
+    chunks_refused_ = false;
+}
+
+} // namespace posthouse::smtpd

@@ -1,0 +1,183 @@
+// Session: one SMTP dialogue, from greeting to disconnect, as one coroutine (serve). Commands are rows of
+// a table; each handler checks, acts and gives the Reply that the loop sends. An Error from a handler
+// means that the connection is of no use any more.
+//
+// State of a mail lives in Transaction alone and every way out of one drops it. A session that waits
+// for a command holds no buffer and no transaction.
+#pragma once
+
+#include "lib/base/result.h"
+#include "lib/base/time.h"
+#include "lib/event/byte_stream.h"
+#include "lib/event/task.h"
+#include "lib/smtp/chat.h"
+#include "lib/smtp/command.h"
+#include "lib/smtp/reply.h"
+#include "smtpd/client.h"
+#include "smtpd/client_counters.h"
+#include "smtpd/transaction.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace posthouse::table {
+class MatchList;
+}
+
+namespace posthouse::smtpd {
+
+struct Server;
+
+// What XFORWARD said about the client of a host before us; for log and envelope only.
+struct Forwarded {
+    // False for a value that cannot be.
+    bool take(const smtp::Attribute& attribute);
+
+    std::string name, address, port, protocol, helo, ident;
+};
+
+class Session {
+public:
+    // Server and stream outlive the session.
+    Session(Server& server, ByteStream& stream, Client client);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    // Greets, converses, logs. Returns when the connection is over.
+    Task<void> serve();
+
+    // The server stops: a session that waits for a command hears 421 at once. To be called from the loop.
+    void stop();
+
+private:
+    enum Flag : uint8_t {
+        MustBeLast = 1, // RFC 2920 section 3.1: the client has to wait for the reply
+        Junk = 2,       // does nothing for mail: counts towards smtpd_junk_command_limit
+        EndsSession = 4,
+    };
+    using Answer = Task<Result<smtp::Reply>>;
+    struct Command {
+        std::string_view name;
+        Answer (Session::*handle)(const smtp::CommandLine& line);
+        uint8_t flags;
+    };
+    static constexpr size_t command_count = 17;
+    static const Command commands[command_count];
+    struct Count {
+        uint16_t good = 0;
+        uint16_t all = 0;
+    };
+    // What XCLIENT puts in place of this session's own.
+    struct Identity {
+        explicit Identity(const Session& session)
+            : client(session.client_), helo(), protocol(), login(session.login_)
+        {
+        }
+        bool take(const smtp::Attribute& attribute); // false for a value that cannot be
+
+        Client client;
+        std::string helo;
+        std::string_view protocol;
+        std::string login;
+    };
+
+    // session.cc: the dialogue.
+    Task<Result<void>> converse();
+    Task<Result<void>> send(const smtp::Reply& reply);
+    Task<std::optional<smtp::Reply>> welcome();
+    Answer execute(const Command& command, const smtp::CommandLine& line);
+    std::optional<smtp::Reply> refuse_early(const Command& command, const smtp::CommandLine& line);
+    const Command& find_command(std::string_view verb) const;
+    void count(const Command& command, const smtp::Reply& reply);
+    Task<Result<void>> say_goodbye(const Error& error);
+    void log_end(const Result<void>& ended) const;
+    std::string command_summary() const;
+    Task<bool> limits_apply();
+    Task<bool> legacy_line_ends();
+
+    // cmd_hello.cc
+    Answer cmd_helo(const smtp::CommandLine& line);
+    Answer cmd_ehlo(const smtp::CommandLine& line);
+    Answer hello(std::string_view name, std::string_view protocol);
+    Task<uint32_t> discarded_keywords();
+    Task<Result<smtp::Reply>> ehlo_reply();
+
+    // cmd_mail.cc, cmd_rcpt.cc
+    Answer cmd_mail(const smtp::CommandLine& line);
+    void begin_mail(smtp::MailCommand command);
+    void log_bad_address(const smtp::Reply& refusal, const smtp::CommandLine& line) const;
+    Answer cmd_rcpt(const smtp::CommandLine& line);
+    Task<std::optional<smtp::Reply>> check_recipient(const Mailbox& recipient);
+    Task<Verdict> judge_recipient(Evaluation& evaluation);
+    std::optional<smtp::Reply> check_characters(std::string_view address, bool smtputf8) const;
+
+    // cmd_data.cc, cmd_bdat.cc, message.cc
+    Answer cmd_data(const smtp::CommandLine& line);
+    Answer cmd_bdat(const smtp::CommandLine& line);
+    std::optional<smtp::Reply> check_data_order() const;
+    Task<std::optional<smtp::Reply>> start_message();
+    void fill_envelope();
+    void log_client() const;
+    std::string trace_headers(int64_t arrival_us) const;
+    Task<void> take_content(std::string_view piece);
+    void fail_content(smtp::Reply reply);
+    Task<smtp::Reply> finish_message();
+    Task<Result<void>> skip_chunk(uint64_t size);
+    bool refuse_bare_newline();
+    smtp::Reply bare_newline_reply() const;
+    smtp::Reply failure_reply(const Error& error) const;
+    Deadline data_deadline(Instant started) const;
+
+    // cmd_simple.cc
+    Answer cmd_rset(const smtp::CommandLine& line);
+    Answer cmd_noop(const smtp::CommandLine& line);
+    Answer cmd_quit(const smtp::CommandLine& line);
+    Answer cmd_vrfy(const smtp::CommandLine& line);
+    Answer cmd_help(const smtp::CommandLine& line);
+    Answer cmd_later(const smtp::CommandLine& line);
+    Answer cmd_unknown(const smtp::CommandLine& line);
+
+    // cmd_xclient.cc
+    Answer cmd_xclient(const smtp::CommandLine& line);
+    Answer cmd_xforward(const smtp::CommandLine& line);
+    Task<bool> listed(table::MatchList& hosts); // this connection's real client
+
+    // restrictions, for all commands
+    Case make_case(std::string_view where, const Mailbox* recipient = nullptr);
+    Task<std::optional<smtp::Reply>> judge_stage(Stage stage, std::string_view where);
+    smtp::Reply refuse(const Verdict& verdict, std::string_view where, const Mailbox* recipient = nullptr);
+    void reset_mail();
+
+    Server& server_;
+    smtp::Chat chat_;
+    Client client_;      // XCLIENT replaces it
+    Client real_client_; // whom rights for XCLIENT and XFORWARD are given to
+    ClientCounters::Visit visit_;
+    std::string helo_;
+    std::string_view protocol_; // "", "SMTP", "ESMTP"
+    std::string_view where_ = "CONNECT"; // the last command, for the log
+    std::string login_;                  // XCLIENT LOGIN; AUTH later
+    std::unique_ptr<Transaction> mail_;
+    std::unique_ptr<Forwarded> forwarded_;
+    std::unique_ptr<Actions> standing_actions_; // of client and HELO checks that were not delayed
+    std::optional<bool> in_mynetworks_;
+    std::optional<bool> legacy_line_ends_;
+    std::optional<bool> limits_apply_;
+    std::optional<uint32_t> discarded_; // EHLO keywords
+    uint64_t content_bytes_ = 0;        // of the message being read, for the log
+    int errors_ = 0;
+    int junk_ = 0;
+    bool access_denied_ = false; // by a client restriction at connect: only QUIT works
+    bool chunks_refused_ = false; // a BDAT has failed: the ones that follow are read and refused
+    bool pipelined_ = false;     // input came before the reply that had to be waited for
+    bool waiting_ = false;       // for a command
+    bool forgive_ = false;       // this refusal is no error of the client
+    bool closing_ = false;
+    Count counts_[command_count];
+};
+
+} // namespace posthouse::smtpd

@@ -1,0 +1,134 @@
+/*
+NAME
+	smtpd - SMTP server
+
+SYNOPSIS
+	smtpd [generic daemon options]
+
+DESCRIPTION
+	smtpd takes mail in over the network. It speaks ESMTP with any number of clients at a time, checks
+	who may send what to whom, and commits each message to the queue before it says that it has been
+	accepted. It is started by master(8) from a line of master.cf(5) such as
+
+	    smtp  inet  n  -  y  -  -  smtpd
+	    submission  inet  n  -  y  -  -  smtpd -o smtpd_client_restrictions=permit_mynetworks,reject
+
+	Relaying is controlled by smtpd_relay_restrictions, everything else by the restriction lists of the
+	stages: smtpd_client_restrictions, smtpd_helo_restrictions, smtpd_sender_restrictions,
+	smtpd_recipient_restrictions, smtpd_data_restrictions and smtpd_end_of_data_restrictions.
+
+	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
+	other systems does it, by the same process, while it arrives.
+
+STANDARDS
+	RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 2034 and 3463 (enhanced status codes), RFC 2920 (pipelining),
+	RFC 3030 (CHUNKING, without BINARYMIME), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8),
+	RFC 7504 (521 and 556), and Postfix's XCLIENT and XFORWARD.
+
+SECURITY
+	smtpd is the program that strangers talk to. It runs as mail_owner, in a changed root directory when
+	master.cf says so, opens no file once it serves, and writes messages through descriptors that the
+	queue manager has handed to it. Tables are opened before; when one has been replaced, the process
+	ends after its sessions and a new one reads it.
+
+DIAGNOSTICS
+	Problems and transactions are logged in Postfix's form, one line an event: connect, disconnect with
+	the commands that were given, client=, and NOQUEUE: reject: for what is refused.
+
+SEE ALSO
+	master(8), qmgr(8), postconf(5), access(5), master.cf(5)
+*/
+#include "lib/event/byte_stream.h"
+#include "lib/event/loop.h"
+#include "lib/queue/queue_client.h"
+#include "lib/service/service.h"
+#include "lib/table/table.h"
+#include "smtpd/server.h"
+#include "smtpd/session.h"
+
+namespace posthouse::smtpd {
+
+namespace {
+
+constexpr Duration table_check_interval = Duration::seconds(10);
+
+class SmtpdProgram final : public service::Program {
+public:
+    Result<void> prepare(service::Context& context) override;
+    Result<void> started(service::Context& context) override;
+    Task<void> serve(service::Context& context, UniqueFd connection, net::SocketAddress peer, size_t listener) override;
+    void on_drain(service::Context& context) override;
+    bool idle() const override { return !queue_ || queue_->unfinished() == 0; }
+
+private:
+    static Task<void> watch_tables(service::Context& context, Server& server);
+
+    std::unique_ptr<queue::QueueClient> queue_;
+    std::unique_ptr<Server> server_;
+};
+
+Result<void> SmtpdProgram::prepare(service::Context& context)
+{
+    const table::Context tables(context.loop, context.pool, context.config);
+    auto server = Server::open(context.config, tables);
+    if (!server)
+        return std::move(server.error());
+    server_ = std::move(*server);
+    server_->ask_resolver = [&context]() -> net::Resolver& { return context.resolver(); };
+    return Result<void>();
+}
+
+Result<void> SmtpdProgram::started(service::Context& context)
+{
+    queue_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", "smtpd");
+    queue_->prefetch();
+    server_->source = queue_.get();
+    server_->free_bytes = [this] { return queue_->free_bytes(); };
+    context.background.spawn(watch_tables(context, *server_));
+    return Result<void>();
+}
+
+Task<void> SmtpdProgram::watch_tables(service::Context& context, Server& server)
+{
+    while (!context.draining()) {
+        co_await sleep_for(context.loop, table_check_interval);
+        if (server.stale())
+            context.retire();
+    }
+}
+
+// A reload lets sessions go on with the old configuration; a stop does not wait for their clients.
+void SmtpdProgram::on_drain(service::Context& context)
+{
+    if (context.stopping())
+        server_->stop_sessions();
+}
+
+Task<void> SmtpdProgram::serve(service::Context& context, UniqueFd connection, net::SocketAddress peer, size_t)
+{
+    Socket stream(context.loop, std::move(connection));
+    Client client(peer);
+    Session session(*server_, stream, std::move(client));
+    co_await session.serve();
+}
+
+std::unique_ptr<service::Program> make_program()
+{
+    return std::make_unique<SmtpdProgram>();
+}
+
+// All that it may do once it serves: its sockets, DNS, and the queue manager's socket by name.
+constexpr service::Spec spec = {
+    .program = "smtpd",
+    .resolver = true,
+    .sandbox = {.dns = true},
+};
+
+} // namespace
+
+} // namespace posthouse::smtpd
+
+int main(int argc, char** argv)
+{
+    return posthouse::service::run(argc, argv, posthouse::smtpd::spec, posthouse::smtpd::make_program);
+}

@@ -1,0 +1,33 @@
+// Transaction: one mail from MAIL until it is accepted, refused or reset. Exists only in between, so that
+// a session without one costs little, and nothing of one mail can reach the next.
+#pragma once
+
+#include "lib/mail/envelope.h"
+#include "lib/queue/intake.h"
+#include "lib/smtp/data_reader.h"
+#include "lib/smtp/reply.h"
+#include "smtpd/evaluation.h"
+#include "smtpd/verdict.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+namespace posthouse::smtpd {
+
+struct Transaction {
+    Mailbox sender;
+    mail::Envelope envelope; // what Intake gets
+    Actions actions;         // that access tables asked for
+    size_t overshoot = 0;    // recipients beyond the limit
+
+    // From DATA or the first BDAT on.
+    bool chunking = false;
+    std::unique_ptr<queue::Intake> intake; // null again once the content has failed
+    std::string queue_id;
+    smtp::DataReader reader;
+    std::optional<smtp::Reply> failure; // what will be answered at the end of the content
+    bool bare_newline_noted = false;    // once in the log is enough
+};
+
+} // namespace posthouse::smtpd
