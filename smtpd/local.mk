@@ -26,3 +26,11 @@ smtpd_libsmtpd_a_SOURCES = \
 daemon_PROGRAMS += smtpd/smtpd
 smtpd_smtpd_SOURCES = %reldir%/smtpd.cc
 smtpd_smtpd_LDADD = smtpd/libsmtpd.a $(LDADD)
+
+# pickup: the same intake for local submissions.
+noinst_LIBRARIES += smtpd/libpickup.a
+smtpd_libpickup_a_SOURCES = %reldir%/pickup_drop.cc %reldir%/pickup_drop.h
+
+daemon_PROGRAMS += smtpd/pickup
+smtpd_pickup_SOURCES = %reldir%/pickup.cc
+smtpd_pickup_LDADD = smtpd/libpickup.a $(LDADD)

@@ -1,0 +1,209 @@
+// NAME
+//     pickup - take local submissions into the queue
+// SYNOPSIS
+//     pickup [generic options of master(8)'s children]
+// DESCRIPTION
+//     pickup waits for hints that new mail is in the maildrop directory, where sendmail(1) and postdrop(1)
+//     leave it, and takes it into the queue as smtpd(8) does with mail from the network: addresses are
+//     rewritten, missing headers added, virtual aliases expanded.
+//
+//     It looks when something connects to its socket public/pickup, when master's wakeup timer expires
+//     (master.cf column wakeup), and when it starts. A file is removed after its message is durable in
+//     the queue. A file that is not of the right form is moved to the corrupt directory, with a warning.
+//     A message that breaks a limit is returned to its sender.
+// SECURITY
+//     pickup reads what any local user wrote. It runs as mail_owner, may open nothing but the two
+//     directories, and talks to qmgr(8) alone. It can be run in a chroot.
+// DIAGNOSTICS
+//     Problems and transactions are logged.
+// FILES
+//     queue_directory/maildrop, local submissions
+//     queue_directory/corrupt, files that could not be understood
+// SEE ALSO
+//     sendmail(1), postdrop(1), qmgr(8), master(8)
+#include "lib/base/cat.h"
+#include "lib/config/config.h"
+#include "lib/event/notify.h"
+#include "lib/log/log.h"
+#include "lib/queue/queue_client.h"
+#include "lib/service/service.h"
+#include "lib/table/table.h"
+#include "smtpd/pickup_drop.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <dirent.h>
+#include <fcntl.h>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unistd.h>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace posthouse::pickup {
+namespace {
+
+constexpr size_t most_at_a_time = 20; // their syncs run beside each other
+constexpr Duration retry_delay = Duration::seconds(30);
+
+class PickupProgram final : public service::Program {
+public:
+    Result<void> prepare(service::Context& context) override;
+    Result<void> started(service::Context& context) override;
+    Task<void> serve(service::Context& context, UniqueFd connection, net::SocketAddress peer, size_t listener) override;
+    void on_wakeup(service::Context&) override { look(); }
+    void on_drain(service::Context&) override { changed_->notify_all(); }
+    bool idle() const override { return !busy_ && client_->unfinished() == 0; }
+
+private:
+    void look();
+    Task<void> work(service::Context& context);
+    Task<void> take(std::string name);
+    Task<void> sync_maildrop(ThreadPool& pool);
+    std::vector<std::string> list() const;
+
+    std::unique_ptr<queue::IntakeTables> tables_;
+    std::unique_ptr<queue::QueueClient> client_;
+    std::unique_ptr<DropContext> drops_;
+    UniqueFd maildrop_, corrupt_;
+    std::unique_ptr<Event> changed_;
+    bool look_ = true;
+    bool busy_ = false;
+    bool retry_ = false; // something waits for another attempt
+    std::unordered_set<std::string> in_hand_; // being taken, or stuck
+    size_t running_ = 0;
+    std::unique_ptr<TaskGroup> takes_; // last: the tasks use what stands above
+};
+
+UniqueFd open_directory(const std::string& path)
+{
+    return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+Result<void> PickupProgram::prepare(service::Context& context)
+{
+    auto tables = queue::IntakeTables::open(context.config, table::Context(context.loop, context.pool, context.config));
+    if (!tables)
+        return std::move(tables.error());
+    tables_ = std::move(*tables);
+    const std::string& queue_directory = context.config.text("queue_directory");
+    maildrop_ = open_directory(queue_directory + "/maildrop");
+    if (!maildrop_)
+        return Error::system(cat("open ", queue_directory, "/maildrop"), errno);
+    corrupt_ = open_directory(queue_directory + "/corrupt");
+    if (!corrupt_)
+        return Error::system(cat("open ", queue_directory, "/corrupt"), errno);
+    return {};
+}
+
+Result<void> PickupProgram::started(service::Context& context)
+{
+    client_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", "pickup");
+    drops_ = std::make_unique<DropContext>(*tables_, *client_);
+    drops_->maildrop = maildrop_.get();
+    drops_->corrupt = corrupt_.get();
+    drops_->hostname = context.config.text("myhostname");
+    drops_->mail_name = context.config.text("mail_name");
+    drops_->bounce_size_limit = static_cast<size_t>(context.config.number("bounce_size_limit"));
+    changed_ = std::make_unique<Event>(context.loop);
+    takes_ = std::make_unique<TaskGroup>(context.loop);
+    client_->prefetch();
+    context.background.spawn(work(context));
+    return {};
+}
+
+// A connection says: look. What it may have to say beside that is not read.
+Task<void> PickupProgram::serve(service::Context&, UniqueFd, net::SocketAddress, size_t)
+{
+    look();
+    co_return;
+}
+
+void PickupProgram::look()
+{
+    look_ = true;
+    if (changed_)
+        changed_->notify_all();
+}
+
+std::vector<std::string> PickupProgram::list() const
+{
+    std::vector<std::string> names;
+    const int copy = ::openat(maildrop_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(copy < 0 ? nullptr : ::fdopendir(copy), ::closedir);
+    if (!directory) {
+        log::warning(Error::system("read maildrop", errno).full_text());
+        return names;
+    }
+    while (const dirent* entry = ::readdir(directory.get()))
+        if (entry->d_name[0] != '.' && !in_hand_.contains(entry->d_name))
+            names.emplace_back(entry->d_name);
+    return names;
+}
+
+Task<void> PickupProgram::work(service::Context& context)
+{
+    while (!context.draining()) {
+        if (tables_->stale())
+            context.retire();
+        if (!std::exchange(look_, false)) {
+            const Deadline until = retry_ ? Deadline::after(retry_delay) : Deadline::never();
+            if (!co_await changed_->wait(until))
+                look_ = std::exchange(retry_, false);
+            continue;
+        }
+        busy_ = true;
+        const std::vector<std::string> names = list();
+        for (const std::string& name : names) {
+            while (running_ >= most_at_a_time)
+                (void)co_await changed_->wait(Deadline::never());
+            if (context.draining())
+                break;
+            in_hand_.insert(name);
+            ++running_;
+            takes_->spawn(take(name));
+        }
+        while (running_ > 0)
+            (void)co_await changed_->wait(Deadline::never());
+        if (!names.empty())
+            co_await sync_maildrop(context.pool);
+        busy_ = false;
+    }
+}
+
+// So that a power cut does not bring back what has been taken.
+Task<void> PickupProgram::sync_maildrop(ThreadPool& pool)
+{
+    const int directory = maildrop_.get();
+    std::function<int()> sync = [directory] { return ::fsync(directory); };
+    (void)co_await in_pool(pool, std::move(sync)); // at worst, mail comes twice
+}
+
+Task<void> PickupProgram::take(std::string name)
+{
+    const DropOutcome outcome = co_await take_drop(*drops_, name);
+    if (outcome != DropOutcome::Stuck)
+        in_hand_.erase(name);
+    retry_ = retry_ || outcome == DropOutcome::Retry;
+    --running_;
+    changed_->notify_all();
+}
+
+constexpr service::Spec spec = {
+    .program = "pickup",
+    .exclusive = true,
+    .sandbox = {.paths = {{"queue_directory", "/maildrop", service::PathRight::ReadWrite},
+                          {"queue_directory", "/corrupt", service::PathRight::ReadWrite}}},
+};
+
+} // namespace
+} // namespace posthouse::pickup
+
+int main(int argc, char** argv)
+{
+    return posthouse::service::run(argc, argv, posthouse::pickup::spec, []() -> std::unique_ptr<posthouse::service::Program> {
+        return std::make_unique<posthouse::pickup::PickupProgram>();
+    });
+}
