@@ -14,3 +14,18 @@ tools_sendmail_SOURCES = %reldir%/sendmail.cc
 tools_sendmail_LDADD = tools/libsubmit.a $(LDADD)
 tools_postdrop_SOURCES = %reldir%/postdrop.cc
 tools_postdrop_LDADD = tools/libsubmit.a $(LDADD)
+
+# mailq and postqueue; the queue manager's client also serves postsuper and posthouse.
+noinst_LIBRARIES += tools/libqueuetools.a
+tools_libqueuetools_a_SOURCES = \
+	%reldir%/control_client.cc %reldir%/control_client.h \
+	%reldir%/queue_report.cc %reldir%/queue_report.h \
+	%reldir%/queue_scan.cc %reldir%/queue_scan.h \
+	%reldir%/show_queue.cc %reldir%/show_queue.h
+
+sbin_PROGRAMS += tools/postqueue
+tools_postqueue_SOURCES = %reldir%/postqueue.cc
+tools_postqueue_LDADD = tools/libqueuetools.a $(LDADD)
+bin_PROGRAMS += tools/mailq
+tools_mailq_SOURCES = %reldir%/mailq.cc
+tools_mailq_LDADD = tools/libqueuetools.a $(LDADD)

@@ -1,0 +1,130 @@
+#include "qmgr/control_desk.h"
+
+#include "lib/base/cat.h"
+#include "lib/ipc/channel.h"
+#include "lib/log/log.h"
+#include "qmgr/route_finder.h"
+#include "qmgr/scheduler.h"
+
+#include <utility>
+
+namespace posthouse::qmgr {
+
+namespace {
+
+constexpr Duration client_time = Duration::seconds(100);
+constexpr size_t most_bytes_ahead = 256 * 1024;
+
+} // namespace
+
+Task<void> ControlDesk::serve(std::unique_ptr<ipc::Channel> channel)
+{
+    while (true) {
+        auto frame = co_await channel->receive(Deadline::after(client_time));
+        if (!frame)
+            co_return; // done, or not in earnest
+        auto end = co_await answer(*channel, *frame);
+        if (!end) {
+            log::warning("control connection: ", end.error().full_text());
+            co_return;
+        }
+        if (!channel->post(end->to_frame()))
+            co_return;
+    }
+}
+
+Task<Result<queue::ControlEnd>> ControlDesk::answer(ipc::Channel& channel, const ipc::Frame& frame)
+{
+    if (frame.type == queue::ControlList::type) {
+        auto request = queue::ControlList::from_frame(frame);
+        if (!request)
+            co_return std::move(request.error());
+        co_return co_await list(channel, std::move(*request));
+    }
+    if (frame.type == queue::ControlFlush::type) {
+        auto request = queue::ControlFlush::from_frame(frame);
+        if (!request)
+            co_return std::move(request.error());
+        co_return co_await flush(std::move(*request));
+    }
+    if (frame.type == queue::ControlAct::type) {
+        auto request = queue::ControlAct::from_frame(frame);
+        if (!request)
+            co_return std::move(request.error());
+        co_return co_await act(std::move(*request));
+    }
+    if (frame.type == queue::ControlStatus::type && queue::ControlStatus::from_frame(frame))
+        co_return status();
+    co_return Error(ErrorKind::Corrupt, cat("unexpected request of type ", frame.type));
+}
+
+Task<Result<queue::ControlEnd>> ControlDesk::list(ipc::Channel& channel, queue::ControlList request)
+{
+    queue::ControlEnd end;
+    uint64_t after = 0;
+    bool ended = false;
+    std::vector<queue::ListEntry> entries = scheduler_.list_active(request);
+    while (true) {
+        for (const queue::ListEntry& entry : entries) {
+            CO_CHECK(channel.post(entry.to_frame()));
+            ++end.count;
+        }
+        if (ended)
+            break;
+        CO_CHECK(co_await channel.wait_below(most_bytes_ahead, Deadline::after(client_time)));
+        co_await sleep_for(loop_, Duration());
+        entries = scheduler_.list_waiting(request, after, ended);
+    }
+    co_return end;
+}
+
+Task<Result<queue::ControlEnd>> ControlDesk::flush(queue::ControlFlush request)
+{
+    queue::ControlEnd end;
+    scheduler_.flush_transports();
+    routes_.forget();
+    if (request.what == queue::FlushWhat::Id) {
+        end.ok = scheduler_.flush_id(request.name);
+        end.count = end.ok ? 1 : 0;
+        if (!end.ok)
+            end.text = cat("no deferred message ", request.name);
+        co_return end;
+    }
+    const std::string site = request.what == queue::FlushWhat::Site ? request.name : std::string();
+    uint64_t after = 0;
+    while (scheduler_.flush_some(site, after, end.count))
+        co_await sleep_for(loop_, Duration());
+    co_return end;
+}
+
+Task<Result<queue::ControlEnd>> ControlDesk::act(queue::ControlAct request)
+{
+    queue::ControlEnd end;
+    if (!request.all) {
+        for (const std::string& id : request.ids) {
+            if (scheduler_.act(request.action, id, request.queues))
+                ++end.count;
+            else
+                end.missed.push_back(id);
+        }
+        co_return end;
+    }
+    uint64_t after = 0;
+    bool ended = false;
+    while (!ended) {
+        for (const std::string& id : scheduler_.ids_after(after, ended))
+            if (scheduler_.act(request.action, id, request.queues))
+                ++end.count;
+        co_await sleep_for(loop_, Duration());
+    }
+    co_return end;
+}
+
+queue::ControlEnd ControlDesk::status() const
+{
+    queue::ControlEnd end;
+    end.lines = scheduler_.status();
+    return end;
+}
+
+} // namespace posthouse::qmgr

@@ -1,0 +1,44 @@
+// ControlDesk: qmgr's end of the control protocol on public/qmgr (mailq, postqueue, postsuper, posthouse).
+// One serve() for each connection. Whole queues are walked in pieces, with a turn of the loop between
+// them and no faster than the client reads.
+#pragma once
+
+#include "lib/event/loop.h"
+#include "lib/event/task.h"
+#include "lib/queue/control_protocol.h"
+
+#include <memory>
+
+namespace posthouse::ipc {
+class Channel;
+class Frame;
+} // namespace posthouse::ipc
+
+namespace posthouse::qmgr {
+
+class RouteFinder;
+class Scheduler;
+
+class ControlDesk {
+public:
+    ControlDesk(Loop& loop, Scheduler& scheduler, RouteFinder& routes)
+        : loop_(loop), scheduler_(scheduler), routes_(routes)
+    {
+    }
+
+    // Until the client is done or breaks the protocol.
+    Task<void> serve(std::unique_ptr<ipc::Channel> channel);
+
+private:
+    Task<Result<queue::ControlEnd>> answer(ipc::Channel& channel, const ipc::Frame& frame);
+    Task<Result<queue::ControlEnd>> list(ipc::Channel& channel, queue::ControlList request);
+    Task<Result<queue::ControlEnd>> flush(queue::ControlFlush request);
+    Task<Result<queue::ControlEnd>> act(queue::ControlAct request);
+    queue::ControlEnd status() const;
+
+    Loop& loop_;
+    Scheduler& scheduler_;
+    RouteFinder& routes_;
+};
+
+} // namespace posthouse::qmgr

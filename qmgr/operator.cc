@@ -1,0 +1,316 @@
+// Scheduler, fourth part: what the operator sees and orders, message by message. Whole queues are walked
+// in pieces by the ControlDesk, so that nothing here takes long.
+#include "lib/base/ascii.h"
+#include "lib/base/cat.h"
+#include "lib/log/log.h"
+#include "lib/queue/queue_id.h"
+#include "qmgr/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace posthouse::qmgr {
+
+using queue::Action;
+
+namespace {
+
+constexpr size_t list_batch = 200;
+
+bool in_site(const std::string& address, const std::string& site)
+{
+    const auto at = address.rfind('@');
+    return at != std::string::npos && ascii::equal(std::string_view(address).substr(at + 1), site);
+}
+
+bool selects(const queue::ControlList& filter, const queue::ListEntry& entry)
+{
+    if ((filter.queues & entry.queue) == 0)
+        return false;
+    if (!filter.id.empty() && filter.id != entry.id)
+        return false;
+    return filter.site.empty() || std::any_of(entry.recipients.begin(), entry.recipients.end(),
+                                              [&filter](const auto& one) { return in_site(one.address, filter.site); });
+}
+
+uint8_t queue_of(const WaitingMessage& record)
+{
+    return record.held ? queue::Hold : record.incoming ? queue::Incoming : queue::Deferred;
+}
+
+queue::ListEntry entry_of(WaitingMessage record, uint8_t its_queue)
+{
+    queue::ListEntry entry;
+    entry.id = std::move(record.id);
+    entry.queue = its_queue;
+    entry.arrival_us = record.arrival_us;
+    entry.size = record.size;
+    entry.forced_expire = record.forced_expire;
+    entry.sender = std::move(record.sender);
+    entry.next_us = its_queue == queue::Deferred ? record.next_us : 0;
+    for (WaitingRecipient& recipient : record.recipients) {
+        queue::ListedRecipient listed;
+        listed.address = std::move(recipient.address);
+        listed.original = std::move(recipient.original);
+        listed.reason = std::move(recipient.reason);
+        entry.recipients.push_back(std::move(listed));
+    }
+    return entry;
+}
+
+} // namespace
+
+queue::ListEntry Scheduler::entry_of(const Message& message) const
+{
+    queue::ListEntry entry;
+    entry.id = message.id();
+    entry.queue = queue::Active;
+    entry.arrival_us = message.envelope.arrival_us;
+    entry.size = message.content.size;
+    entry.forced_expire = message.orders.expire;
+    entry.sender = message.envelope.sender;
+    for (size_t index = 0; index < message.recipients.size(); ++index) {
+        if (!message.pending(index))
+            continue;
+        queue::ListedRecipient listed;
+        listed.address = message.recipients[index].address;
+        listed.original = message.recipients[index].original;
+        entry.recipients.push_back(std::move(listed));
+    }
+    return entry;
+}
+
+std::vector<queue::ListEntry> Scheduler::list_active(const queue::ControlList& filter) const
+{
+    std::vector<queue::ListEntry> entries;
+    for (const auto& [number, message] : active_) {
+        if (message->indexed)
+            continue;
+        queue::ListEntry entry = entry_of(*message);
+        if (selects(filter, entry))
+            entries.push_back(std::move(entry));
+    }
+    return entries;
+}
+
+std::vector<queue::ListEntry> Scheduler::list_waiting(const queue::ControlList& filter, uint64_t& after,
+                                                      bool& ended) const
+{
+    std::vector<queue::ListEntry> entries;
+    std::vector<WaitingMessage> records = index_.list(after, list_batch);
+    ended = records.empty();
+    for (WaitingMessage& record : records) {
+        after = record.number;
+        const bool is_active = active_.contains(record.number) || loading_.contains(record.number);
+        const uint8_t its_queue = is_active ? uint8_t{queue::Active} : queue_of(record);
+        queue::ListEntry entry = qmgr::entry_of(std::move(record), its_queue);
+        if (selects(filter, entry))
+            entries.push_back(std::move(entry));
+    }
+    return entries;
+}
+
+void Scheduler::make_due(WaitingMessage record)
+{
+    record.next_us = wall_clock_us();
+    index_.put(record);
+    admit_soon();
+}
+
+void Scheduler::flush_transports()
+{
+    for (auto& [name, one] : transports_)
+        one->flush();
+    for (auto& [number, message] : active_)
+        message->flushed = true;
+}
+
+bool Scheduler::flush_id(const std::string& id)
+{
+    const auto number = queue::number_of(id);
+    if (!number)
+        return false;
+    if (const auto active = active_.find(*number); active != active_.end() && active->second->id() == id)
+        return true;
+    auto record = index_.get(*number);
+    if (!record || record->id != id || record->held || loading_.contains(*number))
+        return record && record->id == id && !record->held;
+    record->flushed = true;
+    make_due(std::move(*record));
+    return true;
+}
+
+bool Scheduler::flush_some(const std::string& site, uint64_t& after, uint64_t& count)
+{
+    std::vector<WaitingMessage> records = index_.list(after, list_batch);
+    for (WaitingMessage& record : records) {
+        after = record.number;
+        if (record.held || active_.contains(record.number) || loading_.contains(record.number))
+            continue;
+        const auto& all = record.recipients;
+        if (!site.empty() &&
+            std::none_of(all.begin(), all.end(), [&site](const auto& one) { return in_site(one.address, site); }))
+            continue;
+        ++count;
+        record.flushed = true;
+        make_due(std::move(record));
+    }
+    return !records.empty();
+}
+
+std::vector<std::string> Scheduler::ids_after(uint64_t& after, bool& ended) const
+{
+    std::vector<std::string> ids;
+    if (after == 0)
+        for (const auto& [number, message] : active_)
+            ids.push_back(message->id());
+    std::vector<WaitingMessage> records = index_.list(after, list_batch);
+    ended = records.empty();
+    for (WaitingMessage& record : records) {
+        after = record.number;
+        if (!active_.contains(record.number))
+            ids.push_back(std::move(record.id));
+    }
+    return ids;
+}
+
+bool Scheduler::act(Action action, const std::string& id, uint8_t queues)
+{
+    const auto number = queue::number_of(id);
+    if (!number)
+        return false;
+    if (const auto active = active_.find(*number); active != active_.end() && active->second->id() == id)
+        return (queues & queue::Active) != 0 && act_on_active(action, *active->second);
+    auto record = index_.get(*number);
+    if (!record || record->id != id)
+        return false;
+    if (const auto loading = loading_.find(*number); loading != loading_.end())
+        return (queues & queue::Active) != 0 && note_order(action, loading->second);
+    return (queues & queue_of(*record)) != 0 && act_on_waiting(action, std::move(*record));
+}
+
+// False when the action has no meaning for a message that is being delivered.
+bool Scheduler::note_order(Action action, Orders& orders)
+{
+    switch (action) {
+    case Action::Hold:
+        orders.hold = true;
+        return true;
+    case Action::Delete:
+        orders.remove = true;
+        return true;
+    case Action::Requeue:
+        orders.requeue = true;
+        return true;
+    case Action::Expire:
+    case Action::ForceExpire:
+        orders.expire = true;
+        return true;
+    case Action::Release:
+        return false;
+    }
+    return false;
+}
+
+bool Scheduler::act_on_active(Action action, Message& message)
+{
+    if (!note_order(action, message.orders))
+        return false;
+    if (message.orders.expire)
+        pool_->set_expire(message.number, queue::Expire::AtNextAttempt);
+    if (message.orders.hold || message.orders.remove || message.orders.requeue)
+        for (auto& [name, one] : transports_)
+            one->cancel(message);
+    return true;
+}
+
+bool Scheduler::act_on_waiting(Action action, WaitingMessage record)
+{
+    const uint64_t number = record.number;
+    const std::string id = record.id;
+    switch (action) {
+    case Action::Delete:
+        pool_->retire(number);
+        index_.erase(number);
+        ++counters_.removed;
+        log::info(id, ": removed");
+        return true;
+    case Action::Hold:
+        if (record.held)
+            return false;
+        record.held = true;
+        pool_->set_known(number);
+        pool_->set_held(number, true);
+        index_.put(record);
+        log::info(id, ": placed on hold");
+        return true;
+    case Action::Release:
+        if (!record.held)
+            return false;
+        record.held = false;
+        pool_->set_held(number, false);
+        log::info(id, ": released from hold");
+        make_due(std::move(record));
+        return true;
+    case Action::Requeue:
+        index_.activate(number);
+        loading_.emplace(number, Orders()).first->second.requeue = true;
+        tasks_.spawn(activate_waiting(number));
+        return true;
+    case Action::Expire:
+    case Action::ForceExpire:
+        return expire_waiting(action, std::move(record));
+    }
+    return false;
+}
+
+bool Scheduler::expire_waiting(Action action, WaitingMessage record)
+{
+    const bool release = action == Action::ForceExpire && record.held;
+    pool_->set_expire(record.number, release ? queue::Expire::AndRelease : queue::Expire::AtNextAttempt);
+    record.forced_expire = true;
+    log::info(record.id, ": expired");
+    if (release) {
+        record.held = false;
+        pool_->set_held(record.number, false);
+    }
+    if (record.held)
+        index_.put(record);
+    else
+        make_due(std::move(record));
+    return true;
+}
+
+std::vector<std::string> Scheduler::status() const
+{
+    size_t running = 0;
+    size_t agents = 0;
+    size_t dead = 0;
+    size_t queued = 0;
+    for (const auto& [name, one] : transports_) {
+        running += one->running();
+        queued += one->waiting();
+        agents += one->agents();
+        dead += one->dead_destinations();
+    }
+    const queue::SlotPool::Counts slots = pool_->counts();
+    return {
+        cat("active_messages=", active_.size()),
+        cat("active_recipients=", recipients_in_core_),
+        cat("indexed_messages=", index_.count()),
+        cat("deliveries_running=", running),
+        cat("deliveries_queued=", queued),
+        cat("agents=", agents),
+        cat("dead_destinations=", dead),
+        cat("slots_free=", slots.free),
+        cat("slots_leased=", slots.leased),
+        cat("slots_live=", slots.live),
+        cat("messages_accepted=", counters_.accepted),
+        cat("messages_removed=", counters_.removed),
+        cat("recipients_delivered=", counters_.delivered),
+        cat("recipients_deferred=", counters_.deferred),
+        cat("recipients_failed=", counters_.failed),
+    };
+}
+
+} // namespace posthouse::qmgr

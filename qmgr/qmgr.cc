@@ -1,0 +1,183 @@
+/*
+NAME
+    qmgr - the queue manager
+SYNOPSIS
+    qmgr [generic daemon options]
+DESCRIPTION
+    qmgr owns the mail queue and schedules delivery. It hands out queue files to smtpd(8), pickup(8) and
+    local(8) to write messages into, hears from them of each message that is complete, resolves each
+    recipient to a transport and a next hop, and passes the message to a delivery agent. It records what
+    becomes of each recipient, tells the sender what failed, and decides when the rest is tried again.
+
+    Up to qmgr_message_active_limit messages are in memory at a time. Everything else waits in the queue
+    files and in an index of them, waiting.lmdb in data_directory, which is made anew when it is missing.
+
+    Each destination (a transport and a next hop) has a window of concurrent deliveries that opens with
+    success and closes with failure to reach it, and is left alone for minimal_backoff_time when nothing
+    gets through. Deliveries of different messages and destinations take turns, so that neither a mailing to
+    many recipients nor a slow destination delays other mail.
+
+    A message that cannot be delivered now waits for as long as it is old, between minimal_backoff_time
+    and maximal_backoff_time, and is returned after maximal_queue_lifetime (bounce_queue_lifetime when
+    its sender is null). The transports error:, retry: and discard: need no agent.
+
+    qmgr listens on private/qmgr for those who put mail into the queue, and on public/qmgr for the
+    commands mailq(1), postqueue(1), postsuper(1) and posthouse(1).
+SECURITY
+    qmgr runs as the mail owner, not in a chroot. It reads only what Posthouse itself has written, except
+    for the head of a message that it returns to its sender. It opens no network connection.
+DIAGNOSTICS
+    Problems and transactions are logged. A damaged queue file is moved to corrupt/ with a line that says
+    why. A transport that does not answer is logged and left alone for transport_retry_time.
+SEE ALSO
+    smtp(8), local(8), pickup(8), smtpd(8), master(8), postqueue(1), postsuper(1), main.cf(5)
+*/
+#include "lib/base/cat.h"
+#include "lib/ipc/channel.h"
+#include "lib/log/log.h"
+#include "lib/queue/lease_desk.h"
+#include "lib/service/service.h"
+#include "qmgr/control_desk.h"
+#include "qmgr/notice_writer.h"
+#include "qmgr/scheduler.h"
+
+#include <memory>
+#include <string_view>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <utility>
+
+namespace posthouse::qmgr {
+
+namespace {
+
+// Which of its two sockets a connection came in on.
+bool is_private(int connection)
+{
+    sockaddr_un address{};
+    socklen_t length = sizeof address;
+    if (::getsockname(connection, reinterpret_cast<sockaddr*>(&address), &length) != 0)
+        return false;
+    const std::string_view path(address.sun_path);
+    return path.ends_with("private/qmgr");
+}
+
+} // namespace
+
+class QmgrProgram final : public service::Program {
+public:
+    Result<void> prepare(service::Context& context) override;
+    Result<void> started(service::Context& context) override;
+    Task<void> serve(service::Context& context, UniqueFd connection, net::SocketAddress peer, size_t listener) override;
+    void on_drain(service::Context& context) override;
+    void on_end(service::Context& context) override;
+    bool idle() const override;
+
+private:
+    Task<void> find_messages(service::Context& context);
+
+    Settings settings_;
+    std::unique_ptr<RouteFinder> routes_;
+    std::unique_ptr<queue::IntakeTables> tables_;
+    std::unique_ptr<WaitingIndex> index_;
+    std::unique_ptr<Scheduler> scheduler_;
+    std::unique_ptr<queue::SlotPool> pool_;
+    std::unique_ptr<queue::LeaseDesk> leases_;
+    std::unique_ptr<NoticeWriter> notices_;
+    std::unique_ptr<ControlDesk> control_;
+};
+
+Result<void> QmgrProgram::prepare(service::Context& context)
+{
+    auto settings = Settings::from_config(context.config);
+    if (!settings)
+        return std::move(settings.error());
+    settings_ = std::move(*settings);
+    const table::Context tables(context.loop, context.pool, context.config);
+    auto routes = RouteFinder::open(context.loop, context.config, tables);
+    if (!routes)
+        return std::move(routes.error());
+    routes_ = std::move(*routes);
+    auto intake = queue::IntakeTables::open(context.config, tables);
+    if (!intake)
+        return std::move(intake.error());
+    tables_ = std::move(*intake);
+    return Result<void>();
+}
+
+Result<void> QmgrProgram::started(service::Context& context)
+{
+    auto index = WaitingIndex::open(context.loop, settings_.data_directory);
+    if (!index)
+        return std::move(index.error());
+    index_ = std::move(*index);
+    scheduler_ = std::make_unique<Scheduler>(context.loop, settings_, *routes_, *index_);
+    auto pool = queue::SlotPool::open(context.loop, context.pool, settings_.queue_directory, settings_.pool, *scheduler_);
+    if (!pool)
+        return std::move(pool.error());
+    pool_ = std::move(*pool);
+    leases_ = std::make_unique<queue::LeaseDesk>(*pool_);
+    notices_ = std::make_unique<NoticeWriter>(context.pool, *pool_, *tables_, settings_);
+    control_ = std::make_unique<ControlDesk>(context.loop, *scheduler_, *routes_);
+    scheduler_->attach(*pool_, *notices_);
+    context.background.spawn(find_messages(context));
+    return Result<void>();
+}
+
+Task<void> QmgrProgram::find_messages(service::Context& context)
+{
+    auto scanned = co_await pool_->scan();
+    if (!scanned) {
+        log::error("the queue cannot be read: ", scanned.error().full_text());
+        context.finish(1);
+        co_return;
+    }
+    scheduler_->scan_ended();
+}
+
+Task<void> QmgrProgram::serve(service::Context& context, UniqueFd connection, net::SocketAddress, size_t)
+{
+    const bool for_leases = is_private(connection.get());
+    auto channel = std::make_unique<ipc::Channel>(context.loop, std::move(connection));
+    if (for_leases)
+        co_await leases_->serve(std::move(channel));
+    else
+        co_await control_->serve(std::move(channel));
+}
+
+void QmgrProgram::on_drain(service::Context&)
+{
+    scheduler_->pause();
+}
+
+void QmgrProgram::on_end(service::Context&)
+{
+    scheduler_->leave_in_order();
+}
+
+bool QmgrProgram::idle() const
+{
+    return scheduler_->quiet();
+}
+
+} // namespace posthouse::qmgr
+
+namespace {
+
+constexpr posthouse::service::Spec spec = {
+    .program = "qmgr",
+    .chroot_ok = false,
+    .exclusive = true,
+    .idle_exit = false,
+    .sandbox = {.files = true}, // tables are opened anew when they change
+    .pool_threads = 8,
+};
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    return posthouse::service::run(argc, argv, spec, []() -> std::unique_ptr<posthouse::service::Program> {
+        return std::make_unique<posthouse::qmgr::QmgrProgram>();
+    });
+}

@@ -1,0 +1,215 @@
+// Scheduler, third part: what becomes of recipients, and of a message after an attempt. The order is what
+// keeps promises: a delivered recipient is marked before anything else; a failed one is settled only when
+// its bounce is durable, so that a crash repeats the failure instead of losing the bounce.
+#include "lib/base/cat.h"
+#include "lib/log/log.h"
+#include "lib/queue/log_outcome.h"
+#include "qmgr/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace posthouse::qmgr {
+
+using queue::DeliveryStatus;
+using queue::RecipientState;
+
+namespace {
+
+// The new reasons; for a recipient that was not tried this time the one it had.
+void add_reasons(WaitingMessage& record, const std::vector<queue::RecipientOutcome>& now,
+                 const std::vector<WaitingRecipient>& earlier)
+{
+    std::unordered_map<uint32_t, std::pair<std::string, std::string>> reasons;
+    for (const WaitingRecipient& recipient : earlier)
+        reasons[recipient.index] = std::pair(recipient.dsn, recipient.reason);
+    for (const queue::RecipientOutcome& outcome : now)
+        reasons[outcome.index] = std::pair(outcome.dsn, outcome.text);
+    for (WaitingRecipient& recipient : record.recipients)
+        if (const auto found = reasons.find(recipient.index); found != reasons.end()) {
+            recipient.dsn = found->second.first;
+            recipient.reason = found->second.second;
+        }
+}
+
+} // namespace
+
+Result<queue::DeliveryRequest> Scheduler::request_for(const Delivery& delivery)
+{
+    const Message& message = delivery.message;
+    auto file = pool_->open_message(message.number);
+    if (!file)
+        return std::move(file.error());
+    queue::DeliveryRequest request;
+    request.envelope = message.envelope;
+    request.envelope.recipients.reserve(delivery.recipients.size());
+    for (const uint32_t index : delivery.recipients) {
+        request.envelope.recipients.push_back(message.recipients[index]);
+        if (const auto other = message.rerouted.find(index); other != message.rerouted.end())
+            request.envelope.recipients.back().address = other->second;
+    }
+    request.indexes = delivery.recipients;
+    request.content = message.content;
+    request.active_us = message.active_us;
+    request.start_us = wall_clock_us();
+    request.expired_soon = message.orders.expire || settings_.retry.expired(message.envelope.arrival_us,
+                                                                            request.start_us, message.from_null_sender());
+    request.file = std::move(*file);
+    return request;
+}
+
+void Scheduler::recipient_answered(Delivery& delivery, queue::RecipientOutcome outcome)
+{
+    settle(delivery.message, std::move(outcome));
+}
+
+void Scheduler::delivery_over(std::unique_ptr<Delivery> delivery, const std::string& dsn, const std::string& text)
+{
+    Message& message = delivery->message;
+    for (const uint32_t index : delivery->recipients)
+        settle_here(message, queue::RecipientOutcome(0, index, DeliveryStatus::Deferred, dsn, text));
+    if (--message.open_deliveries == 0)
+        message.deliveries_over.notify_all();
+}
+
+void Scheduler::settle_here(Message& message, queue::RecipientOutcome outcome)
+{
+    if (settings_.soft_bounce)
+        soften(outcome);
+    queue::DeliveryRequest about;
+    about.envelope.id = message.id();
+    about.envelope.arrival_us = message.envelope.arrival_us;
+    about.envelope.recipients.push_back(message.recipients[outcome.index]);
+    about.indexes.push_back(outcome.index);
+    about.active_us = message.active_us;
+    about.start_us = wall_clock_us();
+    queue::log_outcome(about, 0, outcome);
+    settle(message, std::move(outcome));
+}
+
+void Scheduler::settle(Message& message, queue::RecipientOutcome outcome)
+{
+    if (settings_.soft_bounce)
+        soften(outcome);
+    const mail::Recipient& recipient = message.recipients[outcome.index];
+    switch (outcome.status) {
+    case DeliveryStatus::Deferred:
+        ++counters_.deferred;
+        message.deferred.push_back(std::move(outcome));
+        return;
+    case DeliveryStatus::Failed:
+        ++counters_.failed;
+        message.failed.push_back(std::move(outcome));
+        return;
+    case DeliveryStatus::Delivered:
+        ++counters_.delivered;
+        message.states[outcome.index] = RecipientState::Delivered;
+        const bool wanted = report_success(recipient, outcome);
+        // The only recipient needs no mark when the message is retired in the next turn of the loop.
+        if (wanted || message.states.size() > 1)
+            pool_->mark(message.number, outcome.index, RecipientState::Delivered);
+        if (wanted)
+            message.delivered.push_back(std::move(outcome));
+        return;
+    }
+}
+
+void Scheduler::expire_when_old(Message& message, int64_t now_us)
+{
+    if (message.deferred.empty() || message.orders.remove)
+        return;
+    const bool old = settings_.retry.expired(message.envelope.arrival_us, now_us, message.from_null_sender());
+    if (!old && !message.orders.expire)
+        return;
+    log::info(message.id(), ": from=<", message.envelope.sender, ">, status=",
+              message.orders.expire && !old ? "force-expired" : "expired", ", returned to sender");
+    for (queue::RecipientOutcome& outcome : message.deferred)
+        message.failed.push_back(std::move(outcome));
+    message.deferred.clear();
+}
+
+Task<void> Scheduler::tell_sender(Message& message)
+{
+    if (!message.failed.empty()) {
+        auto told = co_await notices_->send(NoticeKind::Failure, message, message.failed);
+        if (!told)
+            log::warning(message.id(), ": cannot queue a non-delivery notification: ", told.error().full_text());
+        for (queue::RecipientOutcome& outcome : message.failed) {
+            if (!told) {
+                message.deferred.push_back(std::move(outcome));
+                continue;
+            }
+            message.states[outcome.index] = RecipientState::Bounced;
+            if (message.states.size() > 1)
+                pool_->mark(message.number, outcome.index, RecipientState::Bounced);
+        }
+        message.failed.clear();
+    }
+    if (!message.delivered.empty()) {
+        auto told = co_await notices_->send(NoticeKind::Success, message, message.delivered);
+        if (!told)
+            log::warning(message.id(), ": cannot queue a delivery status notification: ", told.error().full_text());
+        message.delivered.clear();
+    }
+}
+
+Task<void> Scheduler::warn_sender(Message& message)
+{
+    if (message.warned || message.deferred.empty())
+        co_return;
+    auto told = co_await notices_->send(NoticeKind::Delay, message, message.deferred);
+    if (!told) {
+        log::warning(message.id(), ": cannot queue a delay notification: ", told.error().full_text());
+        co_return;
+    }
+    message.warned = true;
+    pool_->set_warned(message.number);
+}
+
+void Scheduler::retire(Message& message)
+{
+    ++counters_.removed;
+    pool_->retire(message.number);
+    if (message.indexed)
+        index_.erase(message.number);
+    log::info(message.id(), ": removed");
+}
+
+void Scheduler::put_to_wait(Message& message, int64_t now_us)
+{
+    WaitingMessage record;
+    if (message.indexed)
+        record = index_.get(message.number).value_or(WaitingMessage());
+    const std::vector<WaitingRecipient> earlier = std::move(record.recipients);
+    record.recipients.clear();
+    record.number = message.number;
+    record.id = message.id();
+    record.arrival_us = message.envelope.arrival_us;
+    record.size = message.content.size;
+    record.sender = message.envelope.sender;
+    record.held = message.orders.hold;
+    record.forced_expire = message.orders.expire;
+    record.warned = message.warned;
+    record.incoming = false;
+    record.flushed = false;
+    // One whose attempt was cut short, by the end of qmgr, is due at once.
+    const bool tried = !message.deferred.empty();
+    record.next_us = tried ? settings_.retry.next_attempt_us(message.envelope.arrival_us, now_us) : now_us;
+    for (uint32_t index = 0; index < message.states.size(); ++index) {
+        if (!message.pending(index))
+            continue;
+        WaitingRecipient recipient;
+        recipient.index = index;
+        recipient.address = message.recipients[index].address;
+        recipient.original = message.recipients[index].original;
+        record.recipients.push_back(std::move(recipient));
+    }
+    add_reasons(record, message.deferred, earlier);
+    pool_->set_known(message.number);
+    if (message.orders.hold)
+        pool_->set_held(message.number, true);
+    pool_->set_next_attempt(message.number, record.next_us);
+    index_.put(record);
+}
+
+} // namespace posthouse::qmgr

@@ -1,0 +1,269 @@
+#include "qmgr/scheduler.h"
+
+#include "lib/base/cat.h"
+#include "lib/log/log.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace posthouse::qmgr {
+
+namespace {
+
+// Messages on their way from the index: each is a file to be read in the thread pool.
+constexpr size_t most_loading = 200;
+// The part of the active set that waiting mail cannot have, so that new mail is never kept out by it.
+constexpr size_t reserved_part = 5;
+// The wall clock may be set: the next due time is looked up anew at least so often.
+constexpr int64_t longest_sleep_us = 60 * 1000000;
+constexpr size_t prune_batch = 500;
+
+WaitingMessage record_of(const queue::StoredMessage& stored)
+{
+    WaitingMessage record;
+    record.number = stored.number;
+    record.id = stored.id();
+    record.arrival_us = stored.envelope.arrival_us;
+    record.incoming = !stored.known;
+    record.next_us = stored.known ? stored.next_attempt_us : stored.envelope.arrival_us;
+    record.size = stored.content.size;
+    record.held = stored.held;
+    record.warned = stored.warned;
+    record.forced_expire = stored.expire != queue::Expire::No;
+    record.sender = stored.envelope.sender;
+    for (uint32_t index = 0; index < stored.states.size(); ++index) {
+        if (queue::is_settled(stored.states[index]))
+            continue;
+        WaitingRecipient recipient;
+        recipient.index = index;
+        recipient.address = stored.envelope.recipients[index].address;
+        recipient.original = stored.envelope.recipients[index].original;
+        record.recipients.push_back(std::move(recipient));
+    }
+    return record;
+}
+
+} // namespace
+
+Scheduler::Scheduler(Loop& loop, const Settings& settings, RouteFinder& routes, WaitingIndex& index)
+    : loop_(loop), settings_(settings), routes_(routes), index_(index), started_us_(wall_clock_us()),
+      due_timer_(loop, [this] { admit_due(); }), tasks_(loop)
+{
+}
+
+Scheduler::~Scheduler() = default;
+
+void Scheduler::attach(queue::SlotPool& pool, NoticeSender& notices)
+{
+    pool_ = &pool;
+    notices_ = &notices;
+}
+
+// ---- the main flow
+
+Task<void> Scheduler::process(Message& message)
+{
+    if (message.orders.none() || message.orders.expire)
+        co_await hand_out(message);
+    // No deadline of its own: a delivery ends by the agent's time-outs, or with the agent.
+    while (message.open_deliveries > 0)
+        (void)co_await message.deliveries_over.wait(Deadline::never());
+    co_await conclude(message);
+    recipients_in_core_ -= message.recipients.size();
+    active_.erase(message.number);
+    admit_soon();
+}
+
+Task<void> Scheduler::conclude(Message& message)
+{
+    const int64_t now_us = wall_clock_us();
+    if (message.orders.requeue && !message.orders.remove) {
+        auto new_id = co_await notices_->requeue(message);
+        if (new_id)
+            log::info(message.id(), ": requeued as ", *new_id);
+        else
+            log::warning(message.id(), ": cannot be requeued: ", new_id.error().full_text());
+        message.orders.remove = bool(new_id);
+    }
+    expire_when_old(message, now_us);
+    if (!message.orders.remove)
+        co_await tell_sender(message);
+    if (!message.orders.remove && settings_.retry.warning_due(message.envelope.arrival_us, now_us))
+        co_await warn_sender(message);
+    const bool something_left =
+        std::any_of(message.states.begin(), message.states.end(), [](auto state) { return !queue::is_settled(state); });
+    if (message.orders.remove || !something_left)
+        retire(message);
+    else
+        put_to_wait(message, wall_clock_us());
+}
+
+// ---- admission
+
+void Scheduler::message_found(queue::StoredMessage message, queue::Arrival how)
+{
+    if (how == queue::Arrival::Scanned && scanning_) {
+        note_scanned(message);
+        return;
+    }
+    ++counters_.accepted;
+    if (!message.held && !paused_ && has_room(message.envelope.recipients.size())) {
+        begin(std::move(message), false);
+        return;
+    }
+    index_.put(record_of(message));
+    admit_soon();
+}
+
+void Scheduler::message_damaged(uint64_t number, const std::string&)
+{
+    index_.erase(number);
+}
+
+bool Scheduler::has_room(size_t recipients) const
+{
+    if (active_.size() + loading_.size() >= settings_.active_limit)
+        return false;
+    return active_.empty() || recipients_in_core_ + recipients <= settings_.recipient_limit;
+}
+
+size_t Scheduler::room_for_waiting() const
+{
+    const size_t limit = std::max<size_t>(1, settings_.active_limit - settings_.active_limit / reserved_part);
+    const size_t used = active_.size() + loading_.size();
+    const size_t recipient_limit = settings_.recipient_limit - settings_.recipient_limit / reserved_part;
+    if (paused_ || scanning_ || used >= limit || loading_.size() >= most_loading)
+        return 0;
+    if (used > 0 && recipients_in_core_ >= recipient_limit)
+        return 0;
+    return std::min(limit - used, most_loading - loading_.size());
+}
+
+// A record from before the restart knows why each recipient waits; the file knows everything else.
+void Scheduler::note_scanned(const queue::StoredMessage& message)
+{
+    scanned_.push_back(message.number);
+    WaitingMessage fresh = record_of(message);
+    const auto old = index_.get(message.number);
+    if (!old || old->id != fresh.id) {
+        index_.put(fresh);
+        return;
+    }
+    for (WaitingRecipient& recipient : fresh.recipients) {
+        const auto known = std::find_if(old->recipients.begin(), old->recipients.end(),
+                                        [&recipient](const auto& one) { return one.index == recipient.index; });
+        if (known == old->recipients.end())
+            continue;
+        recipient.dsn = known->dsn;
+        recipient.reason = known->reason;
+    }
+    fresh.incoming = fresh.incoming && old->incoming;
+    fresh.flushed = old->flushed;
+    if (index_.state() == WaitingIndex::State::Clean)
+        fresh.next_us = old->next_us;
+    if (index_.state() != WaitingIndex::State::Clean || fresh != *old)
+        index_.put(fresh);
+}
+
+// What the index knows and the scan has not found is gone.
+void Scheduler::scan_ended()
+{
+    scanning_ = false;
+    std::sort(scanned_.begin(), scanned_.end());
+    uint64_t after = 0;
+    for (auto records = index_.list(after, prune_batch); !records.empty(); records = index_.list(after, prune_batch)) {
+        for (const WaitingMessage& record : records)
+            if (!std::binary_search(scanned_.begin(), scanned_.end(), record.number) && !active_.contains(record.number))
+                index_.erase(record.number);
+        after = records.back().number;
+    }
+    scanned_ = std::vector<uint64_t>();
+    admit_soon();
+}
+
+void Scheduler::admit_soon()
+{
+    if (!scanning_ && !paused_)
+        due_timer_.set(loop_.now());
+}
+
+void Scheduler::admit_due()
+{
+    const int64_t now_us = wall_clock_us();
+    if (const size_t room = room_for_waiting(); room > 0)
+        for (const uint64_t number : index_.due(now_us, room)) {
+            index_.activate(number);
+            loading_.emplace(number, Orders());
+            tasks_.spawn(activate_waiting(number));
+        }
+    const int64_t first_us = index_.first_due_us();
+    if (first_us <= now_us || scanning_ || paused_)
+        return; // something ends first, and calls admit_soon()
+    due_timer_.set(loop_.now() + Duration::microseconds(std::min(first_us - now_us, longest_sleep_us)));
+}
+
+Task<void> Scheduler::activate_waiting(uint64_t number)
+{
+    std::optional<WaitingMessage> record = index_.get(number);
+    const bool seen_whole = record && record->arrival_us > started_us_;
+    const queue::Depth depth = seen_whole ? queue::Depth::WithoutContent : queue::Depth::WithContent;
+    auto stored = co_await pool_->load(number, depth);
+    auto waited = loading_.extract(number);
+    if (stored && !(record && record->id != stored->id())) {
+        begin(std::move(*stored), record.has_value());
+        if (const auto message = active_.find(number); message != active_.end()) {
+            message->second->flushed = record && record->flushed;
+            message->second->orders = waited.mapped();
+            message->second->orders.expire |= record && record->forced_expire;
+        }
+    } else if (!stored && stored.error().kind() == ErrorKind::Temporary && record) {
+        log::warning(record->id, ": cannot be read now: ", stored.error().full_text());
+        record->next_us = settings_.retry.next_attempt_us(record->arrival_us, wall_clock_us());
+        record->incoming = false;
+        index_.put(*record);
+    } else {
+        if (!stored && record && pool_->is_live(number, record->id))
+            pool_->quarantine(number, stored.error().full_text());
+        index_.erase(number);
+    }
+    admit_soon();
+}
+
+void Scheduler::begin(queue::StoredMessage stored, bool indexed)
+{
+    const uint64_t number = stored.number;
+    auto owned = std::make_unique<Message>(loop_, std::move(stored));
+    Message& message = *owned;
+    message.indexed = indexed;
+    message.active_us = wall_clock_us();
+    recipients_in_core_ += message.recipients.size();
+    active_[number] = std::move(owned);
+    log::info(message.id(), ": from=<", message.envelope.sender, ">, size=", message.content.size,
+              ", nrcpt=", message.recipients.size(), " (queue active)");
+    tasks_.spawn(process(message));
+}
+
+// ---- the end
+
+void Scheduler::pause()
+{
+    paused_ = true;
+    due_timer_.cancel();
+    for (auto& [name, one] : transports_)
+        one->pause();
+}
+
+bool Scheduler::quiet() const
+{
+    return std::all_of(transports_.begin(), transports_.end(), [](const auto& one) { return one.second->running() == 0; });
+}
+
+void Scheduler::leave_in_order()
+{
+    tasks_.cancel_all();
+    for (auto& [number, message] : active_)
+        put_to_wait(*message, message->active_us);
+    index_.close_in_order();
+}
+
+} // namespace posthouse::qmgr

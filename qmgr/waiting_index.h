@@ -1,0 +1,93 @@
+// WaitingIndex: what waits in the queue (deferred, held, or not yet looked at because the active set is
+// full), in LMDB, so that neither mailq nor the search for due mail reads a million files. Messages that
+// pass straight through never touch it.
+//
+// It is a cache of the queue files plus what is only told here: why each recipient waits. Nothing is
+// lost with it but those texts. It is never synced; a commit survives the death of the process, not that
+// of the machine. So it says of itself when it was left in order and in which boot; `open` drops a file
+// that it cannot trust at all, and `state()` says how much of the rest to believe.
+//
+// Changes of one loop turn are one transaction, committed from the loop's top level. Views never leave
+// this file: all that is returned is owned. Nothing here suspends.
+#pragma once
+
+#include "lib/base/result.h"
+#include "lib/event/loop.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace posthouse::qmgr {
+
+class WaitingRecipient {
+public:
+    WaitingRecipient() = default;
+    uint32_t index = 0; // in the queue file
+    std::string address;
+    std::string original;
+    std::string dsn;
+    std::string reason;
+    bool operator==(const WaitingRecipient&) const = default;
+};
+
+class WaitingMessage {
+public:
+    WaitingMessage() = default;
+    uint64_t number = 0;
+    std::string id;
+    int64_t next_us = 0; // wall clock
+    int64_t arrival_us = 0;
+    uint64_t size = 0;
+    bool held = false;
+    bool forced_expire = false;
+    bool warned = false;   // the delay warning was sent
+    bool incoming = false; // never tried: goes before what was
+    bool flushed = false;  // a person wants it now
+    std::string sender;
+    std::vector<WaitingRecipient> recipients; // those not done
+    bool operator==(const WaitingMessage&) const = default;
+};
+
+class WaitingIndex {
+public:
+    enum class State : unsigned char {
+        Fresh,   // empty: every file has to be looked at
+        Doubted, // its writer died: records are right as far as they go, times and completeness are not
+        Clean,   // left in order
+    };
+
+    // `directory` must exist. A damaged index is removed and made anew.
+    static Result<std::unique_ptr<WaitingIndex>> open(Loop& loop, const std::string& directory);
+    ~WaitingIndex();
+    WaitingIndex(const WaitingIndex&) = delete;
+    WaitingIndex& operator=(const WaitingIndex&) = delete;
+
+    State state() const;
+    void close_in_order(); // everything is in it: the next start may believe it
+
+    void put(const WaitingMessage& message); // replaces
+    std::optional<WaitingMessage> get(uint64_t number);
+    void erase(uint64_t number);
+
+    // Takes it out of the due order, keeping the record: it is active now.
+    void activate(uint64_t number);
+
+    // Up to `limit` messages whose time has come, the longest waiting first. Held ones are never due.
+    std::vector<uint64_t> due(int64_t now_us, size_t limit);
+    int64_t first_due_us(); // INT64_MAX when nothing waits
+
+    // The next records after `after` (0 to begin: numbers start at 1) in order of number.
+    std::vector<WaitingMessage> list(uint64_t after, size_t limit);
+    uint64_t count();
+
+private:
+    WaitingIndex();
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace posthouse::qmgr

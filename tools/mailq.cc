@@ -1,0 +1,43 @@
+/*
+NAME
+    mailq - show the mail queue
+SYNOPSIS
+    mailq [-C DIR]
+DESCRIPTION
+    mailq prints what `postqueue -p` prints: each message with its queue ID, size, arrival time and
+    sender, the reasons for which it waits, and its recipients. After the queue ID: * being delivered, ! on
+    hold, # to be expired. Letters that sendmail(1) knows are accepted and ignored, as in `mailq -v`.
+
+    -C DIR   configuration directory; default: the environment's MAIL_CONFIG, or the built-in one
+    --help   print a summary
+DIAGNOSTICS
+    Exit status 0 on success, 69 when the mail system is not available, 78 when main.cf cannot be used.
+SEE ALSO
+    postqueue(1), postsuper(1), sendmail(1), qmgr(8)
+*/
+#include "tools/show_queue.h"
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <sysexits.h>
+
+using namespace posthouse;
+
+int main(int argc, char** argv)
+{
+    std::string directory;
+    for (int at = 1; at < argc; ++at) {
+        const bool is_directory = std::strcmp(argv[at], "-C") == 0 || std::strcmp(argv[at], "-c") == 0;
+        if (std::strcmp(argv[at], "--help") == 0) {
+            std::fputs("usage: mailq [-C config_dir]\n", stdout);
+            return EX_OK;
+        }
+        if (is_directory && at + 1 < argc)
+            directory = argv[++at];
+    }
+    const auto config = tools::command_config(directory, "mailq");
+    if (!config)
+        return EX_CONFIG;
+    return tools::show_queue(*config, tools::ListingStyle::Table, "mailq");
+}

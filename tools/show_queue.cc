@@ -1,0 +1,74 @@
+#include "tools/show_queue.h"
+
+#include "lib/base/cat.h"
+#include "lib/ipc/channel.h"
+#include "tools/control_client.h"
+#include "tools/queue_report.h"
+#include "tools/queue_scan.h"
+
+#include <cstdio>
+#include <string>
+#include <sysexits.h>
+#include <unistd.h>
+
+namespace posthouse::tools {
+
+namespace {
+
+void print(const std::string& text)
+{
+    std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void complain(std::string_view program, const std::string& text)
+{
+    std::fputs(cat(program, ": ", text, "\n").c_str(), stderr);
+}
+
+} // namespace
+
+int show_queue(const config::Config& config, ListingStyle style, std::string_view program)
+{
+    QueueTable table;
+    const auto show = [style, &table](const queue::ListEntry& entry) {
+        print(style == ListingStyle::Json ? queue_json(entry) : table.add(entry));
+    };
+    auto client = ControlClient::connect(config.text("queue_directory"));
+    Result<void> listed;
+    if (client) {
+        auto end = (*client)->ask(queue::ControlList().to_frame(), show);
+        if (!end)
+            listed = std::move(end.error());
+        else if (!end->ok)
+            listed = Error(ErrorKind::Temporary, end->text);
+    } else {
+        listed = scan_queue(config.text("queue_directory"), show);
+        const std::string why = client.error().full_text();
+        complain(program, listed ? cat("warning: Mail system is down -- accessing queue directly (", why, ")")
+                                 : cat("fatal: Queue report unavailable - mail system is down (", why, ")"));
+        if (!listed)
+            return EX_UNAVAILABLE;
+    }
+    if (!listed) {
+        complain(program, cat("fatal: ", listed.error().full_text()));
+        return EX_SOFTWARE;
+    }
+    if (style == ListingStyle::Table)
+        print(table.end());
+    return std::fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}
+
+std::unique_ptr<config::Config> command_config(const std::string& directory_option, std::string_view program)
+{
+    std::vector<config::Fault> faults;
+    auto config = config::Config::load(config::Config::directory_from(directory_option), config::Overrides(), faults);
+    for (const config::Fault& fault : faults)
+        complain(program, cat(fault.warning ? "warning: " : "fatal: ", fault.to_text()));
+    if (config)
+        return std::move(*config);
+    if (faults.empty())
+        complain(program, cat("fatal: ", config.error().full_text()));
+    return nullptr;
+}
+
+} // namespace posthouse::tools
