@@ -1,6 +1,7 @@
 # Lookup tables.
 noinst_LIBRARIES += lib/table/libtable.a
 lib_table_libtable_a_SOURCES = \
+	%reldir%/aliases.cc %reldir%/aliases.h \
 	%reldir%/combined_tables.cc %reldir%/combined_tables.h \
 	%reldir%/context.cc \
 	%reldir%/lmdb.h \

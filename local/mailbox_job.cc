@@ -1,0 +1,72 @@
+// Jobs and results as bytes: see mailbox_job.h.
+#include "local/mailbox_job.h"
+
+#include "lib/ipc/codec.h"
+
+namespace posthouse::local {
+
+std::string MailboxJob::encode() const
+{
+    ipc::Writer out;
+    out.u8(static_cast<uint8_t>(kind));
+    out.string(path);
+    out.string(headers);
+    out.string(sender);
+    out.string(host_name);
+    out.u64(content_offset);
+    out.u64(content_size);
+    out.u64(size_limit);
+    out.u8(locks);
+    out.u32(lock_attempts);
+    out.u32(lock_delay_ms);
+    out.u32(stale_lock_seconds);
+    out.boolean(strict_ownership);
+    return out.take();
+}
+
+Result<MailboxJob> MailboxJob::decode(std::string_view bytes)
+{
+    ipc::Reader in(bytes);
+    MailboxJob job;
+    const uint8_t kind = in.u8();
+    job.kind = static_cast<Kind>(kind);
+    job.path = in.string();
+    job.headers = in.string();
+    job.sender = in.string();
+    job.host_name = in.string();
+    job.content_offset = in.u64();
+    job.content_size = in.u64();
+    job.size_limit = in.u64();
+    job.locks = in.u8();
+    job.lock_attempts = in.u32();
+    job.lock_delay_ms = in.u32();
+    job.stale_lock_seconds = in.u32();
+    job.strict_ownership = in.boolean();
+    if (!in.ok_and_finished() || kind < 1 || kind > 3 || job.path.find('\0') != std::string::npos)
+        return Error(ErrorKind::Corrupt, "malformed mailbox job");
+    return job;
+}
+
+std::string MailboxResult::encode() const
+{
+    ipc::Writer out;
+    out.u8(static_cast<uint8_t>(status));
+    out.string(dsn);
+    out.string(text);
+    return out.take();
+}
+
+Result<MailboxResult> MailboxResult::decode(std::string_view bytes)
+{
+    ipc::Reader in(bytes);
+    MailboxResult result;
+    const uint8_t status = in.u8();
+    result.status = static_cast<Status>(status);
+    result.dsn = in.string();
+    result.text = in.string();
+    if (!in.ok_and_finished() || status < 1 || status > 3)
+        return Error(ErrorKind::Corrupt, "malformed mailbox result");
+    return result;
+}
+
+} // namespace posthouse::local

@@ -1,0 +1,224 @@
+// mbox delivery: see mbox.h.
+#include "local/mbox.h"
+
+#include "lib/base/cat.h"
+#include "lib/base/unique_fd.h"
+#include "local/message_copy.h"
+
+#include <cerrno>
+#include <ctime>
+#include <fcntl.h>
+#include <optional>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace posthouse::local {
+
+namespace {
+
+using Status = MailboxResult::Status;
+
+constexpr mode_t mailbox_mode = 0600;
+
+void pause_for(uint32_t milliseconds)
+{
+    timespec time = {static_cast<time_t>(milliseconds / 1000), static_cast<long>(milliseconds % 1000) * 1000000};
+    ::nanosleep(&time, nullptr);
+}
+
+MailboxResult locked_out(const MailboxJob& job)
+{
+    return MailboxResult(Status::Deferred, "4.2.0", cat("cannot lock mailbox ", job.path, ": it is in use"));
+}
+
+// path.lock, removed with the object.
+class DotLock {
+public:
+    DotLock() = default;
+    DotLock(const DotLock&) = delete;
+    DotLock& operator=(const DotLock&) = delete;
+    ~DotLock()
+    {
+        if (!path_.empty())
+            ::unlink(path_.c_str());
+    }
+    std::optional<MailboxResult> take(const MailboxJob& job);
+
+private:
+    static bool remove_stale(const std::string& path, uint32_t seconds)
+    {
+        struct stat status;
+        return ::stat(path.c_str(), &status) == 0 && status.st_mtime + static_cast<time_t>(seconds) < ::time(nullptr) &&
+               ::unlink(path.c_str()) == 0;
+    }
+    std::string path_;
+};
+
+std::optional<MailboxResult> DotLock::take(const MailboxJob& job)
+{
+    const std::string path = job.path + ".lock";
+    for (uint32_t attempt = 0; attempt < job.lock_attempts; ++attempt) {
+        if (attempt > 0)
+            pause_for(job.lock_delay_ms);
+        UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
+        if (!fd && errno == EEXIST && remove_stale(path, job.stale_lock_seconds))
+            fd.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
+        if (fd) {
+            path_ = path;
+            return std::nullopt;
+        }
+        // Where the user may not create files (/var/mail), nobody else of them can lock this way either.
+        if (errno == EACCES || errno == EPERM)
+            return std::nullopt;
+        if (errno != EEXIST)
+            return system_failure(cat("create ", path), errno);
+    }
+    return locked_out(job);
+}
+
+// An open-file-description lock: it also keeps other threads out, and conflicts with others' fcntl locks.
+bool lock_file(int fd, MailboxJob::Lock kind)
+{
+    if (kind == MailboxJob::LockFlock)
+        return ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+    struct flock range = {};
+    range.l_type = F_WRLCK;
+    range.l_whence = SEEK_SET;
+    return ::fcntl(fd, F_OFD_SETLK, &range) == 0;
+}
+
+std::optional<MailboxResult> take_file_lock(int fd, MailboxJob::Lock kind, const MailboxJob& job)
+{
+    if (!(job.locks & kind))
+        return std::nullopt;
+    for (uint32_t attempt = 0; attempt < job.lock_attempts; ++attempt) {
+        if (attempt > 0)
+            pause_for(job.lock_delay_ms);
+        if (lock_file(fd, kind))
+            return std::nullopt;
+        if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+            return system_failure(cat("lock ", job.path), errno);
+    }
+    return locked_out(job);
+}
+
+// A mailbox is a plain file of the recipient's with one name. Anything else may be a trap.
+std::optional<MailboxResult> check_file(const MailboxJob& job, const struct stat& status)
+{
+    const char* fault = nullptr;
+    if (!S_ISREG(status.st_mode))
+        fault = "is not a regular file";
+    else if (status.st_nlink != 1)
+        fault = "has more than one name";
+    else if (status.st_mode & 0111)
+        fault = "is executable";
+    else if (job.kind == MailboxJob::Kind::Mbox && job.strict_ownership && status.st_uid != ::geteuid())
+        fault = "is not owned by the recipient";
+    if (!fault)
+        return std::nullopt;
+    return MailboxResult(Status::Deferred, "4.2.0", cat("destination ", job.path, ' ', fault));
+}
+
+// "From sender  Sun Nov 22 03:38:01 2026": its date is local time, as mail readers expect.
+std::string from_line(const MailboxJob& job)
+{
+    const time_t now = ::time(nullptr);
+    tm parts;
+    char date[64];
+    ::localtime_r(&now, &parts);
+    ::strftime(date, sizeof date, "%a %b %e %H:%M:%S %Y", &parts);
+    std::string sender = job.sender.empty() ? "MAILER-DAEMON" : job.sender;
+    for (char& c : sender)
+        if (c == ' ' || c == '\t')
+            c = '-';
+    return cat("From ", sender, "  ", date, '\n');
+}
+
+// Both must lead to the same file: a reader may have put another in its place while we waited.
+bool same_file(int fd, const std::string& path)
+{
+    struct stat opened;
+    struct stat named;
+    return ::fstat(fd, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
+           opened.st_ino == named.st_ino;
+}
+
+MailboxResult append(const MailboxJob& job, int message, int fd)
+{
+    const off_t end = ::lseek(fd, 0, SEEK_END);
+    if (end < 0)
+        return system_failure(cat("find the end of ", job.path), errno);
+    if (job.size_limit != 0 && static_cast<uint64_t>(end) + job.content_size > job.size_limit)
+        return MailboxResult(Status::Deferred, "4.2.2", cat("mailbox ", job.path, " is full"));
+    const auto give_up = [&](MailboxResult result) {
+        if (::ftruncate(fd, end) == 0)
+            ::fsync(fd);
+        return result;
+    };
+    auto copied = copy_message(message, job, from_line(job), true, fd);
+    if (!copied)
+        return give_up(copied.error().errno_value() != 0
+                           ? system_failure(cat("write ", job.path), copied.error().errno_value())
+                           : MailboxResult(Status::Deferred, "4.3.0", copied.error().full_text()));
+    if (::write(fd, "\n", 1) != 1) // the empty line between two messages
+        return give_up(system_failure(cat("write ", job.path), errno));
+    if (::fsync(fd) != 0)
+        return give_up(system_failure(cat("sync ", job.path), errno));
+    return MailboxResult(Status::Delivered, "2.0.0",
+                         job.kind == MailboxJob::Kind::File ? cat("delivered to file: ", job.path) : "delivered to mailbox");
+}
+
+// aliases(5) often name /dev/null.
+MailboxResult write_to_device(const MailboxJob& job, int message, int fd)
+{
+    auto copied = copy_message(message, job, from_line(job), true, fd);
+    if (!copied)
+        return system_failure(cat("write ", job.path), copied.error().errno_value());
+    return MailboxResult(Status::Delivered, "2.0.0", cat("delivered to file: ", job.path));
+}
+
+// A new file's name must be durable as well.
+void sync_parent(const std::string& path)
+{
+    const UniqueFd fd(::open(path.substr(0, path.rfind('/') + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd)
+        ::fsync(fd.get());
+}
+
+} // namespace
+
+MailboxResult deliver_to_mbox(const MailboxJob& job, int message)
+{
+    const int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    UniqueFd file(::open(job.path.c_str(), flags));
+    bool created = false;
+    if (!file && errno == ENOENT) {
+        file.reset(::open(job.path.c_str(), flags | O_CREAT | O_EXCL, mailbox_mode));
+        created = static_cast<bool>(file);
+        if (!file && errno == EEXIST)
+            file.reset(::open(job.path.c_str(), flags));
+    }
+    struct stat status;
+    if (!file || ::fstat(file.get(), &status) != 0)
+        return system_failure(cat("cannot open ", job.path), errno);
+    if (job.kind == MailboxJob::Kind::File && S_ISCHR(status.st_mode))
+        return write_to_device(job, message, file.get());
+    if (auto fault = check_file(job, status))
+        return *fault;
+    DotLock dot_lock;
+    if (job.locks & MailboxJob::LockDotfile)
+        if (auto fault = dot_lock.take(job))
+            return *fault;
+    for (const auto kind : {MailboxJob::LockFcntl, MailboxJob::LockFlock})
+        if (auto fault = take_file_lock(file.get(), kind, job))
+            return *fault;
+    if (!same_file(file.get(), job.path))
+        return MailboxResult(Status::Deferred, "4.2.0", cat("mailbox ", job.path, " was replaced meanwhile"));
+    MailboxResult result = append(job, message, file.get());
+    if (created && result.status == Status::Delivered)
+        sync_parent(job.path);
+    return result;
+}
+
+} // namespace posthouse::local

@@ -1,0 +1,153 @@
+// The worker process: see worker.h.
+#include "local/worker.h"
+
+#include "local/maildir.h"
+#include "local/mailbox_job.h"
+#include "local/mbox.h"
+
+#include <cerrno>
+#include <cstring>
+#include <grp.h>
+#include <mutex>
+#include <string>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <thread>
+#include <vector>
+
+namespace posthouse::local {
+
+bool become_user(uid_t uid, gid_t gid)
+{
+    ::umask(077);
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (::geteuid() != 0)
+        return uid == ::geteuid();
+    if (uid == 0)
+        return false;
+    if (::setgroups(1, &gid) != 0 || ::setresgid(gid, gid, gid) != 0 || ::setresuid(uid, uid, uid) != 0)
+        return false;
+    return ::setuid(0) != 0 && ::geteuid() == uid && ::getegid() == gid;
+}
+
+namespace {
+
+constexpr size_t serial_size = 8;
+
+// One packet from the socket.
+struct Packet {
+    std::string serial;
+    std::string body;
+    UniqueFd file;
+};
+
+// False at the end.
+bool receive(int link, std::vector<char>& space, Packet& packet)
+{
+    iovec part = {space.data(), space.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    ssize_t got;
+    do
+        got = ::recvmsg(link, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
+        header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int))) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(header), sizeof fd);
+        packet.file.reset(fd);
+    }
+    if (got < static_cast<ssize_t>(serial_size) || (message.msg_flags & MSG_TRUNC))
+        return false;
+    packet.serial.assign(space.data(), serial_size);
+    packet.body.assign(space.data() + serial_size, static_cast<size_t>(got) - serial_size);
+    return true;
+}
+
+class Worker {
+public:
+    Worker(UniqueFd link, size_t most_threads) : link_(std::move(link)), most_threads_(most_threads) {}
+    void run()
+    {
+        serve();
+        // The socket is at its end: every thread sees that after its job.
+        for (bool more = true; more;) {
+            std::thread last;
+            {
+                const std::lock_guard lock(mutex_);
+                more = !threads_.empty();
+                if (more) {
+                    last = std::move(threads_.back());
+                    threads_.pop_back();
+                }
+            }
+            if (more)
+                last.join();
+        }
+    }
+
+private:
+    void serve();
+    void take_part_in_work();
+    MailboxResult deliver(const Packet& packet);
+
+    UniqueFd link_;
+    const size_t most_threads_;
+    MaildirSet maildirs_;
+    std::mutex mutex_; // guards what follows
+    std::vector<std::thread> threads_;
+    size_t idle_ = 0;
+};
+
+void Worker::serve()
+{
+    std::vector<char> space(longest_packet);
+    while (true) {
+        {
+            const std::lock_guard lock(mutex_);
+            ++idle_;
+        }
+        Packet packet;
+        const bool received = receive(link_.get(), space, packet);
+        {
+            const std::lock_guard lock(mutex_);
+            --idle_;
+        }
+        if (!received)
+            return;
+        take_part_in_work();
+        const std::string answer = packet.serial + deliver(packet).encode();
+        packet.file.reset();
+        if (::send(link_.get(), answer.data(), answer.size(), MSG_NOSIGNAL) < 0)
+            return;
+    }
+}
+
+// Somebody else must be there for the next job.
+void Worker::take_part_in_work()
+{
+    const std::lock_guard lock(mutex_);
+    if (idle_ == 0 && threads_.size() + 1 < most_threads_)
+        threads_.emplace_back([this] { serve(); });
+}
+
+MailboxResult Worker::deliver(const Packet& packet)
+{
+    auto job = MailboxJob::decode(packet.body);
+    if (!job || !packet.file)
+        return MailboxResult(MailboxResult::Status::Deferred, "4.3.0", "delivery worker: malformed job");
+    if (job->kind == MailboxJob::Kind::Maildir)
+        return maildirs_.deliver(*job, packet.file.get());
+    return deliver_to_mbox(*job, packet.file.get());
+}
+
+} // namespace
+
+void run_worker(UniqueFd link, size_t most_threads) { Worker(std::move(link), most_threads).run(); }
+
+} // namespace posthouse::local

@@ -1,0 +1,167 @@
+// Users and workers, seen from the router: see worker_pool.h.
+#include "local/worker_pool.h"
+
+#include "lib/base/cat.h"
+
+namespace posthouse::local {
+
+namespace {
+constexpr Duration remember_user = Duration::seconds(10);
+constexpr size_t most_remembered = 10000;
+constexpr Duration cleaning_interval = Duration::seconds(5);
+} // namespace
+
+struct WorkerPool::Worker {
+    explicit Worker(Loop& loop) : changed(loop) {}
+    std::unique_ptr<PacketLink> link; // none while it starts
+    bool failed = false;              // could not be started, or is gone
+    size_t jobs = 0;
+    Instant last_used;
+    Event changed;
+};
+
+// Also when the task that starts it is cancelled: those who wait for it try on their own.
+struct WorkerPool::Starting {
+    explicit Starting(Worker& its_worker) : worker(its_worker) {}
+    Starting(const Starting&) = delete;
+    Starting& operator=(const Starting&) = delete;
+    ~Starting()
+    {
+        worker.failed = !worker.link;
+        worker.changed.notify_all();
+    }
+    Worker& worker;
+};
+
+// One job's place in a worker.
+struct WorkerPool::Place {
+    explicit Place(Worker& its_worker) : worker(its_worker) {}
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    ~Place()
+    {
+        --worker.jobs;
+        worker.changed.notify_one();
+    }
+    Worker& worker;
+};
+
+Account Account::of_ids(uint32_t uid, uint32_t gid)
+{
+    Account account;
+    account.uid = uid;
+    account.gid = gid;
+    return account;
+}
+
+WorkerPool::WorkerPool(Loop& loop, UniqueFd spawner, Duration max_idle, size_t jobs_at_a_time)
+    : loop_(loop), spawner_(loop, std::move(spawner)), max_idle_(max_idle), jobs_at_a_time_(jobs_at_a_time),
+      cleaning_(loop, [this] { drop_idle(); })
+{
+    cleaning_.set(loop_.now() + cleaning_interval);
+}
+
+WorkerPool::~WorkerPool() = default;
+
+void WorkerPool::drop_idle()
+{
+    std::erase_if(workers_, [this](const auto& entry) {
+        const Worker& worker = *entry.second;
+        return worker.failed || (worker.jobs == 0 && worker.link && worker.last_used + max_idle_ <= loop_.now());
+    });
+    std::erase_if(users_, [this](const auto& entry) { return entry.second.until <= loop_.now(); });
+    cleaning_.set(loop_.now() + cleaning_interval);
+}
+
+Task<Result<SpawnReply>> WorkerPool::ask_spawner(SpawnRequest request, UniqueFd& worker, Deadline deadline)
+{
+    auto answer = co_await spawner_.ask(request.encode(), -1, deadline);
+    if (!answer)
+        co_return std::move(answer.error()).within("user lookup");
+    worker = std::move(answer->fd);
+    co_return SpawnReply::decode(answer->bytes);
+}
+
+Task<Result<std::optional<Account>>> WorkerPool::find_user(std::string name, bool spool, Deadline deadline)
+{
+    const std::string key = cat(name, spool ? "/spool" : "/");
+    const auto known = users_.find(key);
+    if (known != users_.end() && known->second.until > loop_.now())
+        co_return known->second.account;
+    UniqueFd none;
+    auto reply = co_await ask_spawner(SpawnRequest(SpawnRequest::Kind::FindUser, name, spool), none, deadline);
+    if (!reply)
+        co_return std::move(reply.error());
+    if (reply->status == SpawnReply::Status::Refused)
+        co_return Error(ErrorKind::Temporary, "4.3.0", reply->text);
+    std::optional<Account> account;
+    if (reply->status == SpawnReply::Status::Ok) {
+        account.emplace();
+        account->name = name;
+        account->spool = spool;
+        account->uid = reply->uid;
+        account->gid = reply->gid;
+        account->home = reply->home;
+    }
+    if (users_.size() < most_remembered)
+        users_[key] = Remembered{loop_.now() + remember_user, account};
+    co_return account;
+}
+
+Task<Result<void>> WorkerPool::start(std::shared_ptr<Worker> worker, Account account, Deadline deadline)
+{
+    const auto kind = account.name.empty() ? SpawnRequest::Kind::StartIds : SpawnRequest::Kind::StartUser;
+    SpawnRequest request(kind, account.name, account.spool);
+    request.uid = account.uid;
+    request.gid = account.gid;
+    UniqueFd socket;
+    auto reply = co_await ask_spawner(std::move(request), socket, deadline);
+    if (!reply)
+        co_return std::move(reply.error());
+    if (reply->status != SpawnReply::Status::Ok || !socket)
+        co_return Error(ErrorKind::Temporary, "4.3.5", reply->text);
+    if (reply->uid != account.uid || reply->gid != account.gid)
+        co_return Error(ErrorKind::Temporary, "4.3.0", cat("user ", account.name, " has changed"));
+    worker->link = std::make_unique<PacketLink>(loop_, std::move(socket));
+    co_return Result<void>();
+}
+
+// A worker that is ready for one more job.
+Task<Result<std::shared_ptr<WorkerPool::Worker>>> WorkerPool::worker_for(Account account, Deadline deadline)
+{
+    const Key key(account.uid, account.gid);
+    while (true) {
+        std::shared_ptr<Worker> worker = workers_[key];
+        if (!worker || worker->failed || (worker->link && worker->link->broken())) {
+            worker = std::make_shared<Worker>(loop_);
+            workers_[key] = worker;
+            const Starting starting(*worker);
+            auto started = co_await start(worker, account, deadline);
+            worker->last_used = loop_.now();
+            if (!started)
+                co_return std::move(started.error());
+        }
+        if (worker->link && worker->jobs < jobs_at_a_time_) {
+            ++worker->jobs;
+            co_return worker;
+        }
+        if (!co_await worker->changed.wait(deadline))
+            co_return Error::timed_out("delivery worker is busy");
+    }
+}
+
+Task<Result<MailboxResult>> WorkerPool::deliver(Account account, MailboxJob job, int message, Deadline deadline)
+{
+    auto found = co_await worker_for(std::move(account), deadline);
+    if (!found)
+        co_return std::move(found.error());
+    const std::shared_ptr<Worker> worker = std::move(*found);
+    const Place place(*worker);
+    auto answer = co_await worker->link->ask(job.encode(), message, deadline);
+    worker->last_used = loop_.now();
+    if (!answer)
+        co_return std::move(answer.error());
+    co_return MailboxResult::decode(answer->bytes);
+}
+
+} // namespace posthouse::local

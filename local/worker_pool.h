@@ -1,0 +1,75 @@
+// WorkerPool: the router's side of users and workers. Looks users up (by the spawner, with a short
+// memory), keeps one worker process for each uid and gid, gives it jobs, and lets it go when it is idle.
+#pragma once
+
+#include "lib/base/result.h"
+#include "lib/base/time.h"
+#include "lib/event/loop.h"
+#include "lib/event/notify.h"
+#include "lib/event/task.h"
+#include "local/mailbox_job.h"
+#include "local/packet_link.h"
+#include "local/spawner.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace posthouse::local {
+
+// Whom a worker is to become.
+class Account {
+public:
+    Account() = default;
+    static Account of_ids(uint32_t uid, uint32_t gid);
+
+    std::string name;   // empty: numeric ids
+    bool spool = false; // with the mail spool's group
+    uint32_t uid = 0;
+    uint32_t gid = 0;
+    std::string home;
+};
+
+class WorkerPool {
+public:
+    WorkerPool(Loop& loop, UniqueFd spawner, Duration max_idle, size_t jobs_at_a_time);
+    ~WorkerPool();
+    WorkerPool(const WorkerPool&) = delete;
+    WorkerPool& operator=(const WorkerPool&) = delete;
+
+    // nullopt: there is no such user. Errors are temporary.
+    Task<Result<std::optional<Account>>> find_user(std::string name, bool spool, Deadline deadline);
+
+    // `message` must stay open until the task ends. An Error is temporary: whether the message was
+    // delivered is then not known.
+    Task<Result<MailboxResult>> deliver(Account account, MailboxJob job, int message, Deadline deadline);
+
+    size_t workers() const { return workers_.size(); }
+
+private:
+    struct Worker;
+    struct Starting;
+    struct Place;
+    using Key = std::pair<uint32_t, uint32_t>;
+    struct Remembered {
+        Instant until;
+        std::optional<Account> account;
+    };
+    Task<Result<SpawnReply>> ask_spawner(SpawnRequest request, UniqueFd& worker, Deadline deadline);
+    Task<Result<std::shared_ptr<Worker>>> worker_for(Account account, Deadline deadline);
+    Task<Result<void>> start(std::shared_ptr<Worker> worker, Account account, Deadline deadline);
+    void drop_idle();
+
+    Loop& loop_;
+    PacketLink spawner_;
+    Duration max_idle_;
+    size_t jobs_at_a_time_;
+    std::map<std::string, Remembered> users_;
+    std::map<Key, std::shared_ptr<Worker>> workers_; // owners: this, and the deliveries that use it
+    Timer cleaning_;
+};
+
+} // namespace posthouse::local
