@@ -1,1 +1,12 @@
 # Built from t/unit/queue; included by the top Makefile.am.
+
+check_PROGRAMS += t/unit/queue/intake_test
+TESTS += t/unit/queue/intake_test
+t_unit_queue_intake_test_SOURCES = \
+	%reldir%/drop_file_test.cc \
+	%reldir%/expansion_test.cc \
+	%reldir%/intake_fixture.h \
+	%reldir%/intake_test.cc \
+	%reldir%/rewrite_test.cc \
+	%reldir%/route_test.cc
+t_unit_queue_intake_test_LDADD = $(TEST_LDADD)
