@@ -30,7 +30,8 @@ public:
     Message& message;         // outlives it: a message waits for its deliveries
     Destination& destination; // outlives it: kept while it has deliveries
     std::vector<uint32_t> recipients; // indexes into the envelope, without an outcome so far
-    uint64_t turn = 0;        // its place in the DispatchOrder
+    uint64_t turn = 0;        // its place in the DispatchOrder,
+    uint64_t arrival = 0;     // among those of the same turn
     unsigned lost = 0;        // agents that went away with it
     bool cancelled = false;   // its message is to go: not to be repeated
 };

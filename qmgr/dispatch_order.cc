@@ -9,6 +9,7 @@ void DispatchOrder::add(std::unique_ptr<Delivery> delivery, uint64_t& message_tu
 {
     message_turn = std::max(clock_, message_turn) + 1;
     delivery->turn = message_turn;
+    delivery->arrival = ++arrivals_;
     insert(std::move(delivery), now);
 }
 
@@ -20,8 +21,8 @@ void DispatchOrder::put_back(std::unique_ptr<Delivery> delivery, Instant now)
 void DispatchOrder::insert(std::unique_ptr<Delivery> delivery, Instant now)
 {
     Destination& destination = delivery->destination;
-    const uint64_t turn = delivery->turn;
-    destination.waiting.emplace(std::pair(turn, ++arrivals_), std::move(delivery));
+    const std::pair place(delivery->turn, delivery->arrival);
+    destination.waiting.emplace(place, std::move(delivery));
     ++waiting_;
     window_changed(destination, now);
 }

@@ -131,7 +131,7 @@ Agent* Transport::agent_for(const Destination& destination) const
 // The time to look again, when it is known.
 Instant Transport::open_agents_as_needed()
 {
-    if (order_.waiting() == 0 || paused_ || dead() || agents_.size() >= settings_.process_limit)
+    if (paused_ || dead() || agents_.size() >= settings_.process_limit || (agents_.empty() && order_.waiting() == 0))
         return Instant::never();
     for (const auto& agent : agents_)
         if (!agent->ready() || agent->load() < busy_agent_load)
@@ -208,14 +208,10 @@ void Transport::delivery_done(Agent& agent, std::unique_ptr<Delivery> delivery, 
         dispatch_soon();
         return;
     }
-    note_site(destination, done);
-    std::string dsn = done.site_dsn;
-    std::string text = done.site_text;
-    if (dsn.empty())
-        dsn = unavailable_dsn;
-    if (text.empty())
-        text = "the delivery agent gave no reason";
+    const std::string dsn = done.site_dsn.empty() ? unavailable_dsn : done.site_dsn;
+    const std::string text = done.site_text.empty() ? "the delivery agent gave no reason" : done.site_text;
     owner_.delivery_over(std::move(delivery), dsn, text);
+    note_site(destination, done);
     release(destination);
     dispatch_soon();
 }

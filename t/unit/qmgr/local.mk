@@ -1,1 +1,15 @@
-# Built from t/unit/qmgr; included by the top Makefile.am.
+# Tests of qmgr/ and of the commands that show the queue.
+check_PROGRAMS += t/unit/qmgr/qmgr_test
+TESTS += t/unit/qmgr/qmgr_test
+t_unit_qmgr_qmgr_test_SOURCES = \
+	%reldir%/concurrency_test.cc \
+	%reldir%/dispatch_order_test.cc \
+	%reldir%/notice_rules_test.cc \
+	%reldir%/queue_report_test.cc \
+	%reldir%/retry_schedule_test.cc \
+	%reldir%/transport_test.cc \
+	%reldir%/waiting_index_test.cc
+t_unit_qmgr_qmgr_test_LDADD = qmgr/libqmgr.a tools/libqueuetools.a t/support/libcatchmain.a \
+	lib/queue/libqueue.a lib/smtp/libsmtp.a lib/ipc/libipc.a lib/mail/libmail.a lib/table/libtable.a lib/net/libnet.a \
+	lib/config/libconfig.a lib/event/libevent.a lib/log/liblog.a lib/base/libbase.a \
+	$(POSTHOUSE_SYSTEM_LIBS) $(CATCH_LIBS)
