@@ -11,7 +11,8 @@ FOLDERS = ("lib", "master", "smtpd", "qmgr", "smtp", "local", "tools")
 
 
 def strip(text):
-    """Comments, strings and characters become blanks; line breaks stay."""
+    """Comments, strings, characters and preprocessor lines become blanks; line breaks stay."""
+    text = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", lambda m: "\n" * m[0].count("\n"), text, flags=re.M)
     def blank(match):
         return re.sub(r"[^\n]", " ", match[0]) if match[0].startswith("/") else '""'
     return re.sub(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', blank, text, flags=re.S)

@@ -24,7 +24,7 @@ OWNERS = {
     "event2/": ("lib/event/libevent.h",),
     "lmdb.h": ("lib/table/lmdb.h",),
     "idn2.h": ("lib/mail/idn.cc", "lib/mail/idn.h"),
-    "ares.h": ("lib/net/cares.h",),
+    "ares.h": ("lib/net/dns_client.cc",),
     "regex>": (),
     "iostream>": (),
 }
