@@ -38,17 +38,18 @@ std::vector<net::IpAddress> interface_addresses()
     return found;
 }
 
-// One list parameter of clients.
-struct ClientList {
+// The list parameters.
+struct ListParameter {
     const char* parameter;
     std::unique_ptr<table::MatchList> Server::*list;
 };
-constexpr ClientList client_lists[] = {
+constexpr ListParameter lists[] = {
     {"mynetworks", &Server::mynetworks},
     {"smtpd_authorized_xclient_hosts", &Server::xclient_hosts},
     {"smtpd_authorized_xforward_hosts", &Server::xforward_hosts},
     {"smtpd_forbid_bare_newline_exclusions", &Server::bare_newline_exclusions},
     {"smtpd_client_event_limit_exceptions", &Server::rate_limit_exceptions},
+    {"smtpd_forbidden_commands", &Server::forbidden_commands},
 };
 
 bool matches_parents(const config::Config& config, std::string_view parameter)
@@ -83,7 +84,7 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
     RETURN_IF_ERROR(keep(server->router, queue::Router::open(config, context)));
     RETURN_IF_ERROR(keep(server->intake_tables, queue::IntakeTables::open(config, context)));
     RETURN_IF_ERROR(keep(server->local_clients, queue::LocalClients::open(config, context)));
-    for (const ClientList& row : client_lists)
+    for (const ListParameter& row : lists)
         RETURN_IF_ERROR(keep((*server).*row.list,
                              table::MatchList::open(row.parameter, config.text(row.parameter),
                                                     matches_parents(config, row.parameter), context)));
@@ -115,8 +116,8 @@ bool Server::has_room() const
 
 bool Server::stale() const
 {
-    const bool stale_list = std::any_of(std::begin(client_lists), std::end(client_lists),
-                                        [&](const ClientList& row) { return (this->*row.list)->stale(); });
+    const bool stale_list = std::any_of(std::begin(lists), std::end(lists),
+                                        [&](const ListParameter& row) { return (this->*row.list)->stale(); });
     return stale_list || restrictions->stale() || router->stale() || intake_tables->stale() || local_clients->stale()
            || discard_ehlo_maps->stale();
 }

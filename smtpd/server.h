@@ -62,6 +62,7 @@ struct Server {
     std::unique_ptr<table::MatchList> xforward_hosts;
     std::unique_ptr<table::MatchList> bare_newline_exclusions;
     std::unique_ptr<table::MatchList> rate_limit_exceptions;
+    std::unique_ptr<table::MatchList> forbidden_commands;
     std::unique_ptr<table::Maps> discard_ehlo_maps;
     std::vector<net::IpAddress> own_addresses;
 

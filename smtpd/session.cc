@@ -173,6 +173,16 @@ Session::Answer Session::execute(const Command& command, const smtp::CommandLine
             co_return bare_newline_reply();
         }
     }
+    if (command.handle == &Session::cmd_unknown) {
+        // A browser, or a proxy that somebody has pointed at us to speak SMTP in a request's body.
+        const std::string verb(line.verb());
+        Result<bool> forbidden = co_await server_.forbidden_commands->matches_string(verb);
+        if (looks_like_header(verb) || (forbidden && *forbidden)) {
+            log::warning("non-SMTP command from ", client_.label(), ": ", std::string_view(line.line).substr(0, 100));
+            closing_ = true;
+            co_return smtp::Reply(221, "2.7.0", "Error: I can break rules, too. Goodbye.");
+        }
+    }
     co_return co_await (this->*command.handle)(line);
 }
 
@@ -185,16 +195,11 @@ std::optional<smtp::Reply> Session::refuse_early(const Command& command, const s
         return smtp::Reply(500, "5.5.2", "Error: bad syntax");
     if (server_.settings.smtputf8_enable && !mail::is_utf8(line.line))
         return smtp::Reply(500, "5.5.2", "Error: bad UTF-8 syntax");
-    const bool unknown = command.handle == &Session::cmd_unknown;
-    // A browser or a proxy that somebody has pointed at us to speak SMTP in a request's body.
-    if (unknown && (looks_like_header(line.verb()) || contains(server_.settings.forbidden_commands, line.verb()))) {
-        log::warning("non-SMTP command from ", client_.label(), ": ", std::string_view(line.line).substr(0, 100));
-        closing_ = true;
-        return smtp::Reply(221, "2.7.0", "Error: I can break rules, too. Goodbye.");
-    }
     if (access_denied_ && (command.flags & EndsSession) == 0)
         return smtp::Reply(503, "5.7.0", cat("Error: access denied for ", client_.label()));
-    const bool may_pipeline = protocol_ == "ESMTP" && (command.flags & MustBeLast) == 0;
+    // What follows BDAT is its chunk.
+    const bool is_bdat = command.handle == &Session::cmd_bdat;
+    const bool may_pipeline = is_bdat || (protocol_ == "ESMTP" && (command.flags & MustBeLast) == 0);
     if (line.pipelined && !may_pipeline && !pipelined_) {
         pipelined_ = true;
         log::info("improper command pipelining after ", where_, " from ", client_.label());

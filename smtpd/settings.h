@@ -91,10 +91,8 @@ struct Settings {
     BareNewline forbid_bare_newline;
     int bare_newline_reject_code;
     uint32_t discard_ehlo_keywords;
-    std::vector<std::string> forbidden_commands;
     std::vector<std::string> noop_commands;
     std::string content_filter;
-    std::string reject_footer;
     std::string null_access_key;
     std::string recipient_delimiter;
     bool access_parent_domains; // smtpd_access_maps in parent_domain_matches_subdomains

@@ -1,1 +1,14 @@
-# Built from t/unit/smtpd; included by the top Makefile.am.
+check_PROGRAMS += t/unit/smtpd/smtpd_test
+TESTS += t/unit/smtpd/smtpd_test
+t_unit_smtpd_smtpd_test_SOURCES = \
+	%reldir%/client_test.cc \
+	%reldir%/relay_test.cc \
+	%reldir%/restrictions_test.cc \
+	%reldir%/session_fixture.h \
+	%reldir%/session_test.cc \
+	%reldir%/smuggling_test.cc \
+	%reldir%/state_test.cc
+t_unit_smtpd_smtpd_test_LDADD = smtpd/libsmtpd.a t/support/libcatchmain.a \
+	lib/queue/libqueue.a lib/smtp/libsmtp.a lib/ipc/libipc.a lib/mail/libmail.a lib/table/libtable.a lib/net/libnet.a \
+	lib/config/libconfig.a lib/event/libevent.a lib/log/liblog.a lib/base/libbase.a \
+	$(POSTHOUSE_SYSTEM_LIBS) $(CATCH_LIBS)

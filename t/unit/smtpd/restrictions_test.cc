@@ -1,0 +1,263 @@
+// smtpd_*_restrictions: what each rule says, in what order, and which configurations are refused.
+#include "t/support/catch.h"
+#include "t/unit/smtpd/session_fixture.h"
+
+using namespace posthouse;
+using namespace posthouse::test;
+
+namespace {
+
+const std::string ehlo = "EHLO client.example\r\n";
+const std::string mail_from = "MAIL FROM:<you@example.net>\r\n";
+const std::string rcpt_to = "RCPT TO:<friend@example.org>\r\n";
+const std::string message = "Subject: x\r\n\r\nbody\r\n.\r\n";
+
+// The reply to RCPT under these parameters.
+std::string rcpt_reply(const std::string& main_cf, const std::string& rcpt = rcpt_to, const std::string& mail = mail_from,
+                       const std::string& hello = ehlo)
+{
+    SmtpdFixture smtpd(main_cf);
+    const std::string before = smtpd.talk({hello, mail});
+    const std::string all = smtpd.talk({hello, mail, rcpt});
+    return all.substr(before.size(), all.size() - before.size() - 2);
+}
+
+std::string fault_of(const std::string& main_cf)
+{
+    try {
+        SmtpdFixture smtpd(main_cf);
+    } catch (const std::runtime_error& error) {
+        return error.what();
+    }
+    return "";
+}
+
+} // namespace
+
+TEST_CASE("reject and defer speak of what their list is about")
+{
+    CHECK(rcpt_reply("smtpd_client_restrictions = reject\n")
+          == "554 5.7.1 <unknown[198.51.100.7]>: Client host rejected: Access denied");
+    CHECK(rcpt_reply("smtpd_helo_restrictions = reject\n") == "554 5.7.1 <client.example>: Helo command rejected: Access denied");
+    CHECK(rcpt_reply("smtpd_sender_restrictions = defer\n")
+          == "450 4.7.1 <you@example.net>: Sender address rejected: Try again later");
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = reject\n")
+          == "554 5.7.1 <friend@example.org>: Recipient address rejected: Access denied");
+}
+
+TEST_CASE("smtpd_delay_reject = no refuses client, HELO and sender at their own commands")
+{
+    SmtpdFixture client("smtpd_delay_reject = no\nsmtpd_client_restrictions = reject\n");
+    CHECK(codes(client.talk({ehlo, "NOOP\r\n", "QUIT\r\n"})) == "554 503 503 221");
+    SmtpdFixture helo("smtpd_delay_reject = no\nsmtpd_helo_restrictions = reject\n");
+    CHECK(codes(helo.talk({ehlo})) == "220 554");
+    SmtpdFixture sender("smtpd_delay_reject = no\nsmtpd_sender_restrictions = reject\n");
+    CHECK(codes(sender.talk({ehlo, mail_from, rcpt_to})) == "220 250 554 503");
+}
+
+TEST_CASE("permit ends its own list only")
+{
+    CHECK(rcpt_reply("smtpd_client_restrictions = permit, reject\nsmtpd_recipient_restrictions = permit_mynetworks, reject\n")
+              .substr(0, 3)
+          == "554");
+}
+
+TEST_CASE("access tables answer by their actions")
+{
+    struct Row {
+        const char* result;
+        const char* reply;
+    };
+    const Row rows[] = {
+        {"OK", "250 2.1.5 Ok"},
+        {"DUNNO", "250 2.1.5 Ok"},
+        {"1234567", "250 2.1.5 Ok"},
+        {"REJECT", "554 5.7.1 <you@example.net>: Sender address rejected: Access denied"},
+        {"reject not you", "554 5.7.1 <you@example.net>: Sender address rejected: not you"},
+        {"REJECT 5.1.8 not you", "554 5.1.8 <you@example.net>: Sender address rejected: not you"},
+        {"DEFER later", "450 4.7.1 <you@example.net>: Sender address rejected: later"},
+        {"550 no", "550 5.7.1 <you@example.net>: Sender address rejected: no"},
+        {"550 5.1.0 no", "550 5.1.0 <you@example.net>: Sender address rejected: no"},
+        {"450", "450 4.7.1 <you@example.net>: Sender address rejected: Access denied"},
+        {"DEFER_IF_PERMIT slow", "450 4.7.1 <you@example.net>: Sender address rejected: slow"},
+        {"DEFER_IF_REJECT slow", "250 2.1.5 Ok"},
+        {"HOLD", "250 2.1.5 Ok"},
+        {"DISCARD", "250 2.1.5 Ok"},
+        {"WARN look", "250 2.1.5 Ok"},
+        {"INFO look", "250 2.1.5 Ok"},
+        {"reject_unknown_helo_hostname_x", "451 4.3.5 <you@example.net>: Server configuration error"},
+        {"reject", "554 5.7.1 <you@example.net>: Sender address rejected: Access denied"},
+        {"defer", "450 4.7.1 <you@example.net>: Sender address rejected: Access denied"},
+    };
+    for (const Row& row : rows) {
+        INFO(row.result);
+        CHECK(rcpt_reply(cat("smtpd_sender_restrictions = check_sender_access inline:{{you@example.net = ", row.result, "}}\n"))
+              == row.reply);
+    }
+}
+
+TEST_CASE("an access table with 421 or 521 ends the session")
+{
+    SmtpdFixture smtpd("smtpd_recipient_restrictions = check_client_access inline:{{198.51.100.7 = 521 go away}}\n");
+    CHECK(codes(smtpd.talk({ehlo, mail_from, rcpt_to, "QUIT\r\n"})) == "220 250 250 521");
+}
+
+TEST_CASE("an address is looked up whole, without extension, by domain, parents and user")
+{
+    for (const char* key : {"you+list@host.example.net", "you@host.example.net", "host.example.net", "example.net", "net",
+                            "you+list@", "you@"})
+        CHECK(rcpt_reply(cat("recipient_delimiter = +\n"
+                             "smtpd_sender_restrictions = check_sender_access inline:{{", key, " = 550 found}}\n"),
+                         rcpt_to, "MAIL FROM:<you+list@host.example.net>\r\n")
+              == "550 5.7.1 <you+list@host.example.net>: Sender address rejected: found");
+    CHECK(rcpt_reply("smtpd_sender_restrictions = check_sender_access inline:{{<> = 550 found}}\n", rcpt_to, "MAIL FROM:<>\r\n")
+          == "550 5.7.1 <>: Sender address rejected: found");
+    CHECK(rcpt_reply("parent_domain_matches_subdomains =\n"
+                     "smtpd_sender_restrictions = check_sender_access inline:{{example.net = 550 found}}\n",
+                     rcpt_to, "MAIL FROM:<you@host.example.net>\r\n")
+          == "250 2.1.5 Ok");
+}
+
+TEST_CASE("a client is looked up by address and its prefixes, HELO by name and parents")
+{
+    for (const char* key : {"198.51.100.7", "198.51.100", "198.51", "198", "unknown"})
+        CHECK(rcpt_reply(cat("smtpd_client_restrictions = check_client_access inline:{{", key, " = REJECT}}\n")).substr(0, 3) == "554");
+    CHECK(rcpt_reply("smtpd_client_restrictions = check_client_access cidr:{{198.51.100.0/24 REJECT}}\n").substr(0, 3) == "554");
+    for (const char* key : {"client.example", "example"})
+        CHECK(rcpt_reply(cat("smtpd_helo_restrictions = check_helo_access inline:{{", key, " = REJECT}}\n")).substr(0, 3) == "554");
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = check_recipient_access regexp:{{/^fri/ REJECT}}\n").substr(0, 3) == "554");
+}
+
+TEST_CASE("HOLD, REDIRECT, PREPEND, BCC and FILTER change the message")
+{
+    SmtpdFixture hold("smtpd_recipient_restrictions = check_client_access static:HOLD\n");
+    hold.talk({ehlo, mail_from, rcpt_to, "DATA\r\n", message});
+    REQUIRE(hold.queue.stored.size() == 1);
+    CHECK(hold.queue.stored[0].envelope.hold);
+
+    SmtpdFixture redirect("smtpd_recipient_restrictions = check_client_access static:{REDIRECT other@example.com}\n");
+    redirect.talk({ehlo, mail_from, rcpt_to, "RCPT TO:<postmaster>\r\n", "DATA\r\n", message});
+    REQUIRE(redirect.queue.stored.size() == 1);
+    REQUIRE(redirect.queue.stored[0].envelope.recipients.size() == 1);
+    CHECK(redirect.queue.stored[0].envelope.recipients[0].address == "other@example.com");
+
+    SmtpdFixture prepend("smtpd_data_restrictions = check_client_access static:{PREPEND X-Seen: yes}\n");
+    prepend.talk({ehlo, mail_from, rcpt_to, "DATA\r\n", message});
+    REQUIRE(prepend.queue.stored.size() == 1);
+    CHECK(prepend.queue.stored[0].content.starts_with("X-Seen: yes\r\nReceived: "));
+
+    SmtpdFixture bcc("smtpd_recipient_restrictions = check_client_access static:{BCC spy@example.com}\n");
+    bcc.talk({ehlo, mail_from, rcpt_to, "DATA\r\n", message});
+    REQUIRE(bcc.queue.stored.size() == 1);
+    CHECK(bcc.queue.stored[0].envelope.recipients.size() == 2);
+
+    SmtpdFixture filter("smtpd_recipient_restrictions = check_client_access static:{FILTER smtp:[127.0.0.1]:10025}\n");
+    filter.talk({ehlo, mail_from, rcpt_to, "DATA\r\n", message});
+    REQUIRE(filter.queue.stored.size() == 1);
+    CHECK(filter.queue.stored[0].envelope.content_filter == "smtp:[127.0.0.1]:10025");
+}
+
+TEST_CASE("DISCARD takes the message and keeps nothing")
+{
+    SmtpdFixture smtpd("smtpd_recipient_restrictions = check_client_access static:DISCARD\n");
+    CHECK(codes(smtpd.talk({ehlo, mail_from, rcpt_to, "DATA\r\n", message})) == "220 250 250 250 354 250");
+    CHECK(smtpd.queue.stored.empty());
+}
+
+TEST_CASE("an action belongs to its own mail")
+{
+    SmtpdFixture smtpd("smtpd_recipient_restrictions = check_sender_access inline:{{you@example.net = HOLD}}\n");
+    smtpd.talk({ehlo, mail_from, rcpt_to, "DATA\r\n", message, "MAIL FROM:<me@example.net>\r\n", rcpt_to, "DATA\r\n", message});
+    REQUIRE(smtpd.queue.stored.size() == 2);
+    CHECK(smtpd.queue.stored[0].envelope.hold);
+    CHECK_FALSE(smtpd.queue.stored[1].envelope.hold);
+}
+
+TEST_CASE("warn_if_reject lets one rule pass and no later one")
+{
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = warn_if_reject reject\n") == "250 2.1.5 Ok");
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = warn_if_reject reject, defer\n").substr(0, 3) == "450");
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = warn_if_reject check_sender_access static:DEFER_IF_PERMIT\n") == "250 2.1.5 Ok");
+}
+
+TEST_CASE("defer_if_permit bites only when nothing refuses, defer_if_reject only when something does")
+{
+    CHECK(rcpt_reply("smtpd_client_restrictions = defer_if_permit\n").substr(0, 9) == "450 4.7.1");
+    CHECK(rcpt_reply("smtpd_client_restrictions = defer_if_permit\nsmtpd_recipient_restrictions = reject\n").substr(0, 3) == "554");
+    CHECK(rcpt_reply("smtpd_client_restrictions = defer_if_permit, permit\n").substr(0, 3) == "450");
+    CHECK(rcpt_reply("smtpd_client_restrictions = defer_if_reject\n") == "250 2.1.5 Ok");
+    CHECK(rcpt_reply("smtpd_client_restrictions = defer_if_reject\nsmtpd_recipient_restrictions = reject\n").substr(0, 3) == "450");
+    CHECK(rcpt_reply("smtpd_client_restrictions = defer_if_reject\n", "RCPT TO:<nobody@example.org>\r\n").substr(0, 3) == "450");
+}
+
+TEST_CASE("names that should be complete are asked for")
+{
+    CHECK(rcpt_reply("smtpd_helo_restrictions = reject_non_fqdn_helo_hostname\n", rcpt_to, mail_from, "EHLO client\r\n")
+          == "504 5.5.2 <client>: Helo command rejected: need fully-qualified hostname");
+    CHECK(rcpt_reply("smtpd_helo_restrictions = reject_non_fqdn_helo_hostname\n", rcpt_to, mail_from, "EHLO [198.51.100.7]\r\n")
+          == "250 2.1.5 Ok");
+    CHECK(rcpt_reply("smtpd_helo_restrictions = reject_invalid_helo_hostname\n", rcpt_to, mail_from, "EHLO a..b\r\n")
+          == "501 5.5.2 <a..b>: Helo command rejected: Invalid name");
+    CHECK(rcpt_reply("smtpd_sender_restrictions = reject_non_fqdn_sender\n", rcpt_to, "MAIL FROM:<you@host>\r\n")
+          == "504 5.5.2 <you@host>: Sender address rejected: need fully-qualified address");
+    CHECK(rcpt_reply("smtpd_sender_restrictions = reject_non_fqdn_sender\n", rcpt_to, "MAIL FROM:<>\r\n") == "250 2.1.5 Ok");
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = reject_non_fqdn_recipient\n", "RCPT TO:<friend>\r\n").substr(0, 3) == "504");
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = reject_non_fqdn_recipient\n", "RCPT TO:<postmaster>\r\n") == "250 2.1.5 Ok");
+}
+
+TEST_CASE("a client without a name can be refused, and a bounce with two recipients at DATA")
+{
+    CHECK(rcpt_reply("smtpd_client_restrictions = reject_unknown_client_hostname\n")
+          == "450 4.7.25 Client host rejected: cannot find your hostname, [198.51.100.7]");
+    SmtpdFixture smtpd("smtpd_data_restrictions = reject_multi_recipient_bounce\n");
+    CHECK(codes(smtpd.talk({ehlo, "MAIL FROM:<>\r\n", rcpt_to, "DATA\r\n", message, "MAIL FROM:<>\r\n", rcpt_to,
+                            "RCPT TO:<postmaster>\r\n", "DATA\r\n"}))
+          == "220 250 250 250 354 250 250 250 250 550");
+}
+
+TEST_CASE("end of data restrictions have the last word")
+{
+    SmtpdFixture smtpd("smtpd_end_of_data_restrictions = check_sender_access inline:{{you@example.net = REJECT}}\n");
+    CHECK(codes(smtpd.talk({ehlo, mail_from, rcpt_to, "DATA\r\n", message})) == "220 250 250 250 354 554");
+    CHECK(smtpd.queue.stored.empty());
+}
+
+TEST_CASE("unlisted senders of ours are refused when asked for")
+{
+    CHECK(rcpt_reply("smtpd_reject_unlisted_sender = yes\n", rcpt_to, "MAIL FROM:<nobody@example.org>\r\n")
+          == "550 5.1.0 <nobody@example.org>: Sender address rejected: User unknown in local recipient table");
+    CHECK(rcpt_reply("smtpd_reject_unlisted_sender = yes\n") == "250 2.1.5 Ok");
+    CHECK(rcpt_reply("smtpd_reject_unlisted_recipient = no\n", "RCPT TO:<nobody@example.org>\r\n") == "250 2.1.5 Ok");
+    CHECK(rcpt_reply("smtpd_reject_unlisted_recipient = no\nsmtpd_recipient_restrictions = reject_unlisted_recipient, permit\n",
+                     "RCPT TO:<nobody@example.org>\r\n")
+              .substr(0, 3)
+          == "550");
+}
+
+TEST_CASE("restriction classes are lists by name, in lists and in access tables")
+{
+    const std::string classes = "smtpd_restriction_classes = strict, loose\nstrict = reject_non_fqdn_sender, reject\nloose = permit\n";
+    CHECK(rcpt_reply(classes + "smtpd_recipient_restrictions = strict\n").substr(0, 3) == "554");
+    CHECK(rcpt_reply(classes + "smtpd_recipient_restrictions = loose, reject\n") == "250 2.1.5 Ok");
+    CHECK(rcpt_reply(classes + "smtpd_recipient_restrictions = check_client_access inline:{{198.51.100.7 = strict}}\n").substr(0, 3)
+          == "554");
+    CHECK(rcpt_reply("smtpd_restriction_classes = round\nround = round\nsmtpd_recipient_restrictions = round\n").substr(0, 3) == "451");
+}
+
+TEST_CASE("what cannot be a restriction is said at start, with parameter and word")
+{
+    CHECK(fault_of("smtpd_client_restrictions = permit_everybody\n") == "smtpd_client_restrictions: unknown restriction: permit_everybody");
+    CHECK(fault_of("smtpd_recipient_restrictions = reject_rbl_client zen.example\n")
+          == "smtpd_recipient_restrictions: reject_rbl_client comes with a later version");
+    CHECK(fault_of("smtpd_sender_restrictions = check_sender_access\n") == "smtpd_sender_restrictions: check_sender_access needs an argument");
+    CHECK(fault_of("smtpd_sender_restrictions = hash:/etc/x\n") == "smtpd_sender_restrictions: write check_..._access before the table hash:/etc/x");
+    CHECK(fault_of("smtpd_sender_restrictions = warn_if_reject\n").find("needs a restriction after it") != std::string::npos);
+    CHECK(fault_of("smtpd_restriction_classes = nothing\n") == "smtpd_restriction_classes: no parameter named nothing");
+}
+
+TEST_CASE("a configuration that would make an open relay does not start")
+{
+    CHECK(fault_of("smtpd_relay_restrictions =\n").find("smtpd_relay_restrictions") == 0);
+    CHECK(fault_of("smtpd_relay_restrictions = permit_mynetworks\nsmtpd_recipient_restrictions = permit\n") != "");
+    CHECK(fault_of("smtpd_relay_restrictions =\nsmtpd_recipient_restrictions = permit_mynetworks, reject_unauth_destination\n") == "");
+}
