@@ -45,12 +45,17 @@ Result<DropFile> DropFile::create(const std::string& directory)
     struct stat about;
     if (!folder || ::fstat(folder.get(), &about) != 0)
         return Error::system(cat("open ", directory), errno);
-    const mode_t mode = about.st_uid == ::geteuid() ? 0700 : 0744;
-    if (mode == 0744 && (about.st_mode & 0007) != 0)
+    const bool is_ours = about.st_uid == ::geteuid();
+    const bool is_open = (about.st_mode & 0007) != 0;
+    const bool gives_away = !is_ours && is_open && ::geteuid() == 0;
+    if (!is_ours && is_open && !gives_away)
         return Error(ErrorKind::Config, cat(directory, " is open to other users: refusing to store mail there"));
+    const mode_t mode = is_ours || gives_away ? 0700 : 0744;
     for (int i = 0; i < most_names_tried; ++i) {
         std::string name = new_name();
         auto file = open_at(folder.get(), name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+        if (file && gives_away && ::fchown(file->get(), about.st_uid, about.st_gid) != 0)
+            return Error::system("fchown", errno);
         if (file)
             return DropFile(std::move(folder), std::move(*file), std::move(name), mode);
         if (file.error().errno_value() != EEXIST)

@@ -4,7 +4,8 @@
 // The directory belongs to mail_owner, has the group setgid_group and mode 1730: members of the group,
 // which are nobody but the set-gid postdrop, may add files and not list them; nobody else gets past the
 // directory. So a file may be readable for all by its own mode, which pickup needs as it is neither the
-// owner nor of the group. An instance of an ordinary user needs none of that: mode 0700.
+// owner nor of the group. An instance of an ordinary user needs none of that: mode 0700. (When root mails
+// through such an instance, the file is given to that user.)
 #pragma once
 
 #include "lib/base/result.h"

@@ -21,3 +21,10 @@ FUZZ_TARGETS += fuzz_dns_answer
 check_PROGRAMS += t/fuzz/fuzz_dns_answer
 t_fuzz_fuzz_dns_answer_SOURCES = %reldir%/fuzz_dns_answer.cc
 t_fuzz_fuzz_dns_answer_LDADD = $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_maildrop fuzz_intake
+check_PROGRAMS += t/fuzz/fuzz_maildrop t/fuzz/fuzz_intake
+t_fuzz_fuzz_maildrop_SOURCES = %reldir%/fuzz_maildrop.cc
+t_fuzz_fuzz_maildrop_LDADD = $(FUZZ_LDADD)
+t_fuzz_fuzz_intake_SOURCES = %reldir%/fuzz_intake.cc
+t_fuzz_fuzz_intake_LDADD = $(FUZZ_LDADD)
