@@ -135,9 +135,12 @@ void Agent::send(std::unique_ptr<Delivery> delivery, queue::DeliveryRequest requ
 
 void Agent::cancel(const Message& message)
 {
-    for (const auto& [serial, delivery] : running_)
-        if (&delivery->message == &message)
-            (void)channel_->post(queue::DeliveryCancel(serial).to_frame());
+    for (const auto& [serial, delivery] : running_) {
+        if (&delivery->message != &message)
+            continue;
+        delivery->cancelled = true;
+        (void)channel_->post(queue::DeliveryCancel(serial).to_frame()); // as in send()
+    }
 }
 
 } // namespace posthouse::qmgr

@@ -28,7 +28,7 @@ public:
     bool requeue = false;
     bool expire = false;
 
-    bool none() const { return !hold && !remove && !requeue && !expire; }
+    bool end_now() const { return hold || remove || requeue; } // without another attempt
 };
 
 class Message {
@@ -38,7 +38,6 @@ public:
           content(stored.content), states(std::move(stored.states)), warned(stored.warned), deliveries_over(loop)
     {
         envelope.recipients.clear();
-        orders.expire = stored.expire != queue::Expire::No;
     }
     Message(const Message&) = delete;
     Message& operator=(const Message&) = delete;

@@ -218,7 +218,7 @@ bool Scheduler::act_on_active(Action action, Message& message)
         return false;
     if (message.orders.expire)
         pool_->set_expire(message.number, queue::Expire::AtNextAttempt);
-    if (message.orders.hold || message.orders.remove || message.orders.requeue)
+    if (message.orders.end_now())
         for (auto& [name, one] : transports_)
             one->cancel(message);
     return true;

@@ -63,7 +63,7 @@ void Scheduler::attach(queue::SlotPool& pool, NoticeSender& notices)
 
 Task<void> Scheduler::process(Message& message)
 {
-    if (message.orders.none() || message.orders.expire)
+    if (!message.orders.end_now())
         co_await hand_out(message);
     // No deadline of its own: a delivery ends by the agent's time-outs, or with the agent.
     while (message.open_deliveries > 0)
@@ -108,7 +108,7 @@ void Scheduler::message_found(queue::StoredMessage message, queue::Arrival how)
     }
     ++counters_.accepted;
     if (!message.held && !paused_ && has_room(message.envelope.recipients.size())) {
-        begin(std::move(message), false);
+        begin(std::move(message), nullptr, Orders());
         return;
     }
     index_.put(record_of(message));
@@ -210,12 +210,7 @@ Task<void> Scheduler::activate_waiting(uint64_t number)
     auto stored = co_await pool_->load(number, depth);
     auto waited = loading_.extract(number);
     if (stored && !(record && record->id != stored->id())) {
-        begin(std::move(*stored), record.has_value());
-        if (const auto message = active_.find(number); message != active_.end()) {
-            message->second->flushed = record && record->flushed;
-            message->second->orders = waited.mapped();
-            message->second->orders.expire |= record && record->forced_expire;
-        }
+        begin(std::move(*stored), record ? &*record : nullptr, waited.mapped());
     } else if (!stored && stored.error().kind() == ErrorKind::Temporary && record) {
         log::warning(record->id, ": cannot be read now: ", stored.error().full_text());
         record->next_us = settings_.retry.next_attempt_us(record->arrival_us, wall_clock_us());
@@ -229,12 +224,17 @@ Task<void> Scheduler::activate_waiting(uint64_t number)
     admit_soon();
 }
 
-void Scheduler::begin(queue::StoredMessage stored, bool indexed)
+// `record`: of the index, when it has one.
+void Scheduler::begin(queue::StoredMessage stored, const WaitingMessage* record, const Orders& orders)
 {
     const uint64_t number = stored.number;
+    const bool expire = orders.expire || stored.expire != queue::Expire::No || (record && record->forced_expire);
     auto owned = std::make_unique<Message>(loop_, std::move(stored));
     Message& message = *owned;
-    message.indexed = indexed;
+    message.indexed = record != nullptr;
+    message.flushed = record != nullptr && record->flushed;
+    message.orders = orders;
+    message.orders.expire = expire;
     message.active_us = wall_clock_us();
     recipients_in_core_ += message.recipients.size();
     active_[number] = std::move(owned);

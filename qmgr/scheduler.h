@@ -90,7 +90,7 @@ private:
     void admit_soon();
     void admit_due();
     Task<void> activate_waiting(uint64_t number);
-    void begin(queue::StoredMessage stored, bool indexed);
+    void begin(queue::StoredMessage stored, const WaitingMessage* record, const Orders& orders);
 
     // A message's way (scheduler.cc), placement (placement.cc), results (results.cc).
     Task<void> process(Message& message);

@@ -1,101 +1,22 @@
 // A Transport against agents that are coroutines of the test behind a real UNIX socket.
 #include "qmgr/transport.h"
 
-#include "lib/ipc/channel.h"
-#include "lib/net/socket.h"
 #include "qmgr/message.h"
 #include "t/support/catch.h"
+#include "t/unit/qmgr/fake_agents.h"
 
 #include <algorithm>
 #include <fcntl.h>
-#include <map>
-#include <sys/socket.h>
 #include <unistd.h>
 
 using namespace posthouse;
 using namespace posthouse::qmgr;
-using queue::DeliveryDone;
 using queue::DeliveryStatus;
 using queue::RecipientOutcome;
-using queue::SiteStatus;
+using test::Agents;
+using test::Does;
 
 namespace {
-
-enum class Does { Deliver, FailSite, Die, Hold, SayBusy };
-
-class Agents {
-public:
-    Agents(Loop& its_loop, std::string its_path) : loop(its_loop), path(std::move(its_path)), tasks(its_loop)
-    {
-        auto socket = net::listen_unix(path, 0600, 16);
-        REQUIRE(socket);
-        listener = std::move(*socket);
-        watch = std::make_unique<Watch>(loop, listener.get());
-        tasks.spawn(accept_all());
-    }
-    ~Agents() { ::unlink(path.c_str()); }
-
-    Task<void> accept_all()
-    {
-        while (true) {
-            const int fd = ::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-            if (fd < 0)
-                (void)co_await watch->readable(Deadline::never());
-            else
-                tasks.spawn(serve(UniqueFd(fd), connections++));
-        }
-    }
-
-    Task<void> serve(UniqueFd fd, int which)
-    {
-        ipc::Channel channel(loop, std::move(fd));
-        if (silent)
-            co_return;
-        REQUIRE(channel.post(queue::AgentHello(1, capacity).to_frame()));
-        while (true) {
-            auto frame = co_await channel.receive(Deadline::after(Duration::seconds(20)));
-            if (!frame)
-                co_return;
-            auto request = queue::DeliveryRequest::from_frame(std::move(*frame));
-            REQUIRE(request);
-            seen.push_back(request->nexthop);
-            agent_of[request->nexthop] = which;
-            const Does what = plan.contains(request->nexthop) ? plan[request->nexthop] : Does::Deliver;
-            if (what == Does::Die)
-                co_return;
-            if (what != Does::Hold)
-                REQUIRE(channel.post(answer(*request, what).to_frame()));
-        }
-    }
-
-    static DeliveryDone answer(const queue::DeliveryRequest& request, Does what)
-    {
-        DeliveryDone done(request.serial);
-        if (what == Does::SayBusy)
-            done.site = SiteStatus::AgentBusy;
-        if (what == Does::FailSite) {
-            done.site = SiteStatus::SiteFailed;
-            done.site_dsn = "4.4.1";
-            done.site_text = "connect: Connection refused";
-        }
-        for (const uint32_t index : request.indexes)
-            if (what == Does::Deliver)
-                done.outcomes.emplace_back(request.serial, index, DeliveryStatus::Delivered, "2.0.0", "ok");
-        return done;
-    }
-
-    Loop& loop;
-    std::string path;
-    UniqueFd listener;
-    std::unique_ptr<Watch> watch;
-    uint32_t capacity = 100;
-    bool silent = false;
-    int connections = 0;
-    std::map<std::string, Does> plan;
-    std::vector<std::string> seen;
-    std::map<std::string, int> agent_of;
-    TaskGroup tasks;
-};
 
 class Owner final : public DeliveryOwner {
 public:

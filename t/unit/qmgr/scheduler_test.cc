@@ -1,0 +1,532 @@
+// The whole of qmgr but its process: a real queue directory, routing, index and notices, with agents that
+// are coroutines of the test.
+#include "qmgr/scheduler.h"
+
+#include "lib/base/file.h"
+#include "lib/queue/intake.h"
+#include "qmgr/notice_writer.h"
+#include "t/support/catch.h"
+#include "t/support/run_task.h"
+#include "t/support/temp_queue.h"
+#include "t/unit/qmgr/fake_agents.h"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <filesystem>
+#include <optional>
+
+using namespace posthouse;
+using namespace posthouse::qmgr;
+using queue::Action;
+using queue::DeliveryStatus;
+using queue::RecipientOutcome;
+using test::Does;
+
+namespace {
+
+constexpr const char* main_cf = R"(
+myhostname = mail.example.org
+mydestination =
+alias_maps =
+local_recipient_maps =
+virtual_alias_domains = aliases.example.net
+virtual_alias_maps =
+minimal_backoff_time = 1s
+maximal_backoff_time = 2s
+bounce_queue_lifetime = 1h
+transport_maps = inline:{ {broken.example=error:5.1.1 nobody here} {later.example=retry:4.2.1 not now} {nowhere.example=discard:gone} {other.example=other:} }
+)";
+constexpr const char* master_cf = "smtp unix - - n - 2 smtp\nother unix - - n - 1 smtp\n";
+
+class Bench {
+public:
+    explicit Bench(const std::string& settings = "")
+    {
+        namespace fs = std::filesystem;
+        for (const char* name : {"queue", "queue/private", "queue/public", "data"})
+            fs::create_directory(cat(folder.path(), '/', name));
+        REQUIRE(replace_file(cat(folder.path(), "/main.cf"),
+                             cat(main_cf, "queue_directory = ", folder.path(), "/queue\ndata_directory = ",
+                                 folder.path(), "/data\n", settings, "\n"),
+                             0644));
+        REQUIRE(replace_file(cat(folder.path(), "/master.cf"), master_cf, 0644));
+        std::vector<config::Fault> faults;
+        auto loaded = config::Config::load(folder.path(), config::Overrides(), faults);
+        for (const config::Fault& fault : faults)
+            UNSCOPED_INFO(fault.to_text());
+        REQUIRE(loaded);
+        config = std::move(*loaded);
+        agents.emplace(loop, cat(folder.path(), "/queue/private/smtp"));
+        start();
+    }
+
+    void start()
+    {
+        auto read = Settings::from_config(*config);
+        REQUIRE(read);
+        part.emplace();
+        part->settings = std::move(*read);
+        const table::Context context(loop, threads, *config);
+        part->routes = *RouteFinder::open(loop, *config, context);
+        part->tables = *queue::IntakeTables::open(*config, context);
+        part->index = *WaitingIndex::open(loop, part->settings.data_directory);
+        part->scheduler = std::make_unique<Scheduler>(loop, part->settings, *part->routes, *part->index);
+        part->pool = *queue::SlotPool::open(loop, threads, part->settings.queue_directory, part->settings.pool,
+                                            *part->scheduler);
+        part->notices = std::make_unique<NoticeWriter>(threads, *part->pool, *part->tables, part->settings);
+        part->scheduler->attach(*part->pool, *part->notices);
+        REQUIRE(test::run_task(loop, part->pool->scan()));
+        part->scheduler->scan_ended();
+    }
+    void stop()
+    {
+        part->scheduler->pause();
+        part->scheduler->leave_in_order();
+        part.reset();
+    }
+    void kill() { part.reset(); }
+
+    Scheduler& scheduler() { return *part->scheduler; }
+
+    std::string put(mail::Envelope envelope, std::string content = "Subject: test\r\n\r\nHello.\r\n")
+    {
+        return test::run_task(loop, commit(std::move(envelope), std::move(content)));
+    }
+    std::string put(const std::string& sender, const std::vector<std::string>& recipients)
+    {
+        mail::Envelope envelope;
+        envelope.sender = sender;
+        for (const std::string& recipient : recipients)
+            envelope.recipients.emplace_back(recipient);
+        return put(std::move(envelope));
+    }
+    Task<std::string> commit(mail::Envelope envelope, std::string content)
+    {
+        auto message = co_await part->pool->begin(Deadline::after(Duration::seconds(10)));
+        REQUIRE(message);
+        const std::string id = (*message)->id();
+        auto appended = co_await (*message)->append(content);
+        REQUIRE(appended);
+        auto committed =
+            co_await (*message)->commit(std::move(envelope), smtp::ContentFacts(), Deadline::after(Duration::seconds(10)));
+        REQUIRE(committed);
+        co_return id;
+    }
+
+    template <class Condition>
+    bool until(Condition condition, int seconds = 8)
+    {
+        const Instant limit = Instant::now() + Duration::seconds(seconds);
+        while (!condition() && Instant::now() < limit)
+            loop.run_once(Duration::milliseconds(10));
+        return condition();
+    }
+    void run_for(Duration time)
+    {
+        const Instant limit = Instant::now() + time;
+        while (Instant::now() < limit)
+            loop.run_once(Duration::milliseconds(10));
+    }
+
+    std::vector<queue::ListEntry> list()
+    {
+        std::vector<queue::ListEntry> all = scheduler().list_active(queue::ControlList());
+        uint64_t after = 0;
+        for (bool ended = false; !ended;)
+            for (queue::ListEntry& entry : scheduler().list_waiting(queue::ControlList(), after, ended))
+                all.push_back(std::move(entry));
+        return all;
+    }
+    bool empty_in_time()
+    {
+        return until([this] { return list().empty(); });
+    }
+    bool waits_in(uint8_t queue_wanted, const std::string& reason = "")
+    {
+        return until([&] {
+            const auto all = list();
+            return all.size() == 1 && all[0].queue == queue_wanted &&
+                   (reason.empty() || all[0].recipients[0].reason == reason);
+        });
+    }
+    int tried(const std::string& recipient) { return agents->recipients[recipient]; }
+    void reply(const std::string& recipient, DeliveryStatus status, const std::string& dsn, const std::string& text)
+    {
+        agents->replies[recipient] = RecipientOutcome(0, 0, status, dsn, text);
+    }
+
+    struct Part {
+        Settings settings;
+        std::unique_ptr<RouteFinder> routes;
+        std::unique_ptr<queue::IntakeTables> tables;
+        std::unique_ptr<WaitingIndex> index;
+        std::unique_ptr<Scheduler> scheduler;
+        std::unique_ptr<queue::SlotPool> pool;
+        std::unique_ptr<NoticeWriter> notices;
+        ~Part()
+        {
+            scheduler.reset(); // its tasks use all of the others
+        }
+    };
+
+    test::TempDirectory folder;
+    Loop loop;
+    ThreadPool threads{loop, 4};
+    std::unique_ptr<config::Config> config;
+    std::optional<test::Agents> agents;
+    std::optional<Part> part;
+};
+
+constexpr const char* sender = "sender@home.example";
+
+} // namespace
+
+TEST_CASE("a message that is delivered leaves the queue")
+{
+    Bench bench;
+    bench.put(sender, {"friend@example.com"});
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("friend@example.com") == 1);
+}
+
+TEST_CASE("30: of delivered, deferred and failed recipients only the deferred one is tried again")
+{
+    Bench bench;
+    bench.reply("later@example.com", DeliveryStatus::Deferred, "4.2.0", "try later");
+    bench.reply("never@example.com", DeliveryStatus::Failed, "5.1.1", "no such user");
+    bench.put(sender, {"now@example.com", "later@example.com", "never@example.com"});
+    REQUIRE(bench.until([&] { return bench.tried(sender) == 1; })); // the bounce
+    bench.agents->replies.erase("later@example.com");
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("now@example.com") == 1);
+    CHECK(bench.tried("never@example.com") == 1);
+    CHECK(bench.tried("later@example.com") == 2);
+    CHECK(bench.tried(sender) == 1);
+}
+
+TEST_CASE("30: marks survive the death of qmgr: what was delivered is not delivered again")
+{
+    Bench bench;
+    bench.reply("later@example.com", DeliveryStatus::Deferred, "4.2.0", "try later");
+    bench.put(sender, {"now@example.com", "later@example.com"});
+    REQUIRE(bench.waits_in(queue::Deferred));
+    bench.kill();
+    bench.agents->replies.clear();
+    bench.start();
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("now@example.com") == 1);
+}
+
+TEST_CASE("a reason to wait is shown, and still known after a restart")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "connect to example.com: Connection refused");
+    bench.put(sender, {"a@example.com"});
+    CHECK(bench.waits_in(queue::Deferred, "connect to example.com: Connection refused"));
+    SECTION("in order") { bench.stop(); }
+    SECTION("killed") { bench.kill(); }
+    bench.start();
+    CHECK(bench.waits_in(queue::Deferred, "connect to example.com: Connection refused"));
+    bench.run_for(Duration::milliseconds(100));
+    CHECK(bench.tried("a@example.com") == 1);
+}
+
+TEST_CASE("without its index qmgr finds every message in the files")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "connect to example.com: Connection refused");
+    const std::string id = bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.waits_in(queue::Deferred));
+    bench.stop();
+    REQUIRE(::unlink(cat(bench.folder.path(), "/data/waiting.lmdb").c_str()) == 0);
+    bench.start();
+    REQUIRE(bench.waits_in(queue::Deferred));
+    CHECK(bench.list()[0].id == id);
+    CHECK(bench.list()[0].recipients[0].address == "a@example.com");
+    CHECK(bench.tried("a@example.com") == 1);
+}
+
+TEST_CASE("29: a bounce that cannot be delivered makes no bounce and leaves the queue")
+{
+    Bench bench;
+    bench.reply("a@example.com", DeliveryStatus::Failed, "5.1.1", "no such user");
+    bench.reply(sender, DeliveryStatus::Failed, "5.1.1", "no such user");
+    bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.empty_in_time());
+    bench.run_for(Duration::milliseconds(100));
+    CHECK(bench.tried(sender) == 1);
+    CHECK(bench.agents->recipients.size() == 2);
+}
+
+TEST_CASE("29: with notify_classes 2bounce the postmaster hears of it, and that notice never bounces")
+{
+    Bench bench("notify_classes = 2bounce\n2bounce_notice_recipient = chief@home.example");
+    for (const char* who : {"a@example.com", sender, "chief@home.example"})
+        bench.reply(who, DeliveryStatus::Failed, "5.1.1", "no such user");
+    bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.until([&] { return bench.tried("chief@home.example") == 1; }));
+    CHECK(bench.empty_in_time());
+    bench.run_for(Duration::milliseconds(100));
+    CHECK(bench.tried("chief@home.example") == 1);
+    CHECK(bench.agents->recipients.size() == 3);
+}
+
+TEST_CASE("34: mail that is too old goes back after an attempt; a lifetime of 0 is one attempt")
+{
+    Bench bench("maximal_queue_lifetime = 0");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "no connection");
+    bench.put(sender, {"a@example.com"});
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@example.com") == 1);
+}
+
+TEST_CASE("34: one delay warning for a message, however often it is tried")
+{
+    Bench bench("delay_warning_time = 1s\nminimal_backoff_time = 1s");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "no connection");
+    bench.put(sender, {"a@example.com"});
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.until([&] { return bench.tried("a@example.com") >= 4; }, 12));
+    CHECK(bench.tried(sender) == 1);
+}
+
+TEST_CASE("33: NOTIFY=NEVER makes no bounce, NOTIFY=SUCCESS a report")
+{
+    Bench bench;
+    mail::Envelope envelope;
+    envelope.sender = sender;
+    envelope.recipients.emplace_back("a@example.com");
+    SECTION("never")
+    {
+        bench.reply("a@example.com", DeliveryStatus::Failed, "5.1.1", "no such user");
+        envelope.recipients[0].notify = mail::NotifyNever;
+        bench.put(envelope);
+        REQUIRE(bench.until([&] { return bench.tried("a@example.com") == 1; }));
+        CHECK(bench.empty_in_time());
+        CHECK(bench.tried(sender) == 0);
+    }
+    SECTION("success")
+    {
+        envelope.recipients[0].notify = mail::NotifySuccess;
+        bench.put(envelope);
+        CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+        CHECK(bench.empty_in_time());
+    }
+}
+
+TEST_CASE("error:, retry: and discard: need no agent")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    SECTION("error")
+    {
+        bench.put(sender, {"a@broken.example"});
+        CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    }
+    SECTION("retry")
+    {
+        bench.put(sender, {"a@later.example"});
+        CHECK(bench.waits_in(queue::Deferred, "not now"));
+        return;
+    }
+    SECTION("discard") { bench.put(sender, {"a@nowhere.example"}); }
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@broken.example") + bench.tried("a@nowhere.example") == 0);
+}
+
+TEST_CASE("soft_bounce keeps what would bounce")
+{
+    Bench bench("soft_bounce = yes\nminimal_backoff_time = 100s");
+    bench.reply("a@example.com", DeliveryStatus::Failed, "5.1.1", "no such user");
+    bench.put(sender, {"a@example.com"});
+    CHECK(bench.waits_in(queue::Deferred, "no such user"));
+    CHECK(bench.tried(sender) == 0);
+}
+
+TEST_CASE("defer_transports waits for a flush")
+{
+    Bench bench("defer_transports = smtp\nminimal_backoff_time = 100s");
+    bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.waits_in(queue::Deferred, "deferred transport"));
+    uint64_t after = 0;
+    uint64_t count = 0;
+    while (bench.scheduler().flush_some("", after, count)) {
+    }
+    CHECK(count == 1);
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@example.com") == 1);
+}
+
+TEST_CASE("a flush for a site leaves mail for other sites")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    for (const char* who : {"a@one.example", "b@two.example"}) {
+        bench.reply(who, DeliveryStatus::Deferred, "4.4.1", "no connection");
+        bench.put(sender, {who});
+    }
+    REQUIRE(bench.until([&] { return bench.list().size() == 2 && bench.list()[1].queue == queue::Deferred &&
+                                     bench.list()[0].queue == queue::Deferred; }));
+    bench.agents->replies.clear();
+    uint64_t after = 0;
+    uint64_t count = 0;
+    while (bench.scheduler().flush_some("ONE.example", after, count)) {
+    }
+    CHECK(count == 1);
+    CHECK(bench.until([&] { return bench.tried("a@one.example") == 2; }));
+    CHECK(bench.waits_in(queue::Deferred));
+    CHECK(bench.tried("b@two.example") == 1);
+}
+
+TEST_CASE("held mail stays, across a restart too, until it is released")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "no connection");
+    const std::string id = bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.waits_in(queue::Deferred));
+    CHECK(bench.scheduler().act(Action::Hold, id, queue::AllQueues));
+    CHECK_FALSE(bench.scheduler().act(Action::Hold, id, queue::AllQueues));
+    CHECK(bench.waits_in(queue::Hold));
+    bench.stop();
+    bench.start();
+    CHECK(bench.waits_in(queue::Hold));
+    bench.agents->replies.clear();
+    CHECK(bench.scheduler().act(Action::Release, id, queue::AllQueues));
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@example.com") == 2);
+}
+
+TEST_CASE("mail that smtpd put on hold is not tried")
+{
+    Bench bench;
+    mail::Envelope envelope;
+    envelope.sender = sender;
+    envelope.hold = true;
+    envelope.recipients.emplace_back("a@example.com");
+    const std::string id = bench.put(envelope);
+    CHECK(bench.waits_in(queue::Hold));
+    CHECK(bench.tried("a@example.com") == 0);
+    CHECK(bench.scheduler().act(Action::Release, id, queue::AllQueues));
+    CHECK(bench.empty_in_time());
+}
+
+TEST_CASE("a message that is being delivered is held when its deliveries are over")
+{
+    Bench bench;
+    bench.agents->plan["example.com"] = Does::Hold;
+    const std::string id = bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.until([&] { return bench.tried("a@example.com") == 1; }));
+    CHECK(bench.waits_in(queue::Active));
+    CHECK(bench.scheduler().act(Action::Hold, id, queue::AllQueues));
+    bench.agents.emplace(bench.loop, cat(bench.folder.path(), "/queue/private/smtp"));
+    CHECK(bench.waits_in(queue::Hold));
+}
+
+TEST_CASE("deleted mail is gone")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "no connection");
+    const std::string id = bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.waits_in(queue::Deferred));
+    CHECK_FALSE(bench.scheduler().act(Action::Delete, id, queue::Hold));
+    CHECK_FALSE(bench.scheduler().act(Action::Delete, id + "x", queue::AllQueues));
+    CHECK(bench.scheduler().act(Action::Delete, id, queue::AllQueues));
+    CHECK(bench.empty_in_time());
+    bench.kill();
+    bench.start();
+    CHECK(bench.list().empty());
+    CHECK(bench.tried(sender) == 0);
+}
+
+TEST_CASE("expired mail goes back after one more attempt")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "no connection");
+    const std::string id = bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.waits_in(queue::Deferred));
+    CHECK(bench.scheduler().act(Action::Expire, id, queue::AllQueues));
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@example.com") == 2);
+}
+
+TEST_CASE("requeued mail gets a new id and is delivered under it")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "no connection");
+    const std::string id = bench.put(sender, {"a@example.com", "b@example.com"});
+    REQUIRE(bench.waits_in(queue::Deferred));
+    CHECK(bench.scheduler().act(Action::Requeue, id, queue::AllQueues));
+    CHECK(bench.until([&] { return bench.list().size() == 1 && bench.list()[0].id != id; }));
+    CHECK(bench.waits_in(queue::Deferred));
+    CHECK(bench.tried("a@example.com") == 2);
+    CHECK(bench.tried("b@example.com") == 1);
+}
+
+TEST_CASE("what does not fit into the active set waits and is delivered later")
+{
+    Bench bench("qmgr_message_active_limit = 2");
+    bench.agents->plan["slow.example"] = Does::Hold;
+    for (int i = 0; i < 2; ++i)
+        bench.put(sender, {cat("s", i, "@slow.example")});
+    for (int i = 0; i < 5; ++i)
+        bench.put(sender, {cat("f", i, "@fast.example")});
+    bench.run_for(Duration::milliseconds(50));
+    CHECK(bench.list().size() == 7);
+    bench.agents->plan["slow.example"] = Does::Deliver;
+    bench.agents.emplace(bench.loop, cat(bench.folder.path(), "/queue/private/smtp"));
+    CHECK(bench.empty_in_time());
+}
+
+TEST_CASE("38: a damaged message is set aside, and the others go on")
+{
+    Bench bench;
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "no connection");
+    const std::string id = bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.waits_in(queue::Deferred));
+    bench.kill();
+    const std::string path = cat(bench.folder.path(), "/queue/", queue::slot_path(*queue::number_of(id)));
+    auto file = open_at(AT_FDCWD, path, O_WRONLY);
+    REQUIRE(file);
+    REQUIRE(pwrite_all(file->get(), "XXXX", queue::header_size + 3));
+    bench.start();
+    bench.agents->replies.clear();
+    bench.put(sender, {"b@example.com"});
+    CHECK(bench.until([&] { return bench.tried("b@example.com") == 1; }));
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@example.com") == 1);
+    CHECK_FALSE(std::filesystem::is_empty(cat(bench.folder.path(), "/queue/corrupt")));
+}
+
+TEST_CASE("a transport without agents defers its mail and not that of others")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    bench.put(sender, {"a@other.example"});
+    bench.put(sender, {"b@example.com"});
+    CHECK(bench.until([&] { return bench.tried("b@example.com") == 1; }));
+    CHECK(bench.waits_in(queue::Deferred, "mail transport unavailable"));
+}
+
+TEST_CASE("speed: messages straight through", "[.][speed]")
+{
+    Bench bench;
+    bench.part->settings.active_limit = 20000;
+    const int count = 20000;
+    const std::string content(4096, 'x');
+    TaskGroup group(bench.loop);
+    const Instant begin = Instant::now();
+    int started = 0;
+    while (started < count) {
+        for (int i = 0; i < 50; ++i, ++started)
+            group.spawn([](Bench& its, std::string text) -> Task<void> {
+                mail::Envelope envelope;
+                envelope.sender = sender;
+                envelope.recipients.emplace_back("a@example.com");
+                (void)co_await its.commit(std::move(envelope), std::move(text));
+            }(bench, content));
+        bench.until([&] { return group.size() == 0; });
+    }
+    CHECK(bench.empty_in_time());
+    const double each = (Instant::now() - begin).as_seconds() / count * 1000;
+    WARN("milliseconds for each message, intake, agent and sync included: " << each);
+}
