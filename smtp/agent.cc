@@ -1,0 +1,80 @@
+#include "smtp/agent.h"
+
+#include "lib/log/log.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace posthouse::smtp_client {
+
+namespace {
+constexpr Duration last_flush = Duration::seconds(30);
+} // namespace
+
+Agent::Agent(Loop& loop, const Settings& settings, NameService& names, SessionCache& cache, UniqueFd connection)
+    : loop_(loop), settings_(settings), names_(names), cache_(cache), channel_(loop, std::move(connection)),
+      deliveries_(loop)
+{
+}
+
+Task<void> Agent::serve()
+{
+    const queue::AgentHello hello(static_cast<uint32_t>(::getpid()),
+                                  static_cast<uint32_t>(settings_.deliveries_at_a_time));
+    auto posted = channel_.post(hello.to_frame());
+    if (!posted)
+        co_return;
+    auto ended = co_await receive_requests();
+    if (!stopping_) {
+        if (!ended && ended.error().kind() != ErrorKind::Disconnected)
+            log::warning("connection with the queue manager: ", ended.error().full_text());
+        // What is under way can no longer be reported: end it while that avoids a second copy.
+        deliveries_.cancel_all();
+    }
+    co_await deliveries_.drained();
+    running_.clear();
+    (void)co_await channel_.wait_below(0, Deadline::after(last_flush));
+}
+
+void Agent::stop()
+{
+    stopping_ = true;
+    ::shutdown(channel_.fd(), SHUT_RD);
+}
+
+Task<Result<void>> Agent::receive_requests()
+{
+    while (true) {
+        auto frame = co_await channel_.receive(Deadline::never());
+        if (!frame)
+            co_return std::move(frame.error());
+        if (frame->type == queue::DeliveryRequest::type) {
+            auto request = queue::DeliveryRequest::from_frame(std::move(*frame));
+            if (!request)
+                co_return std::move(request.error());
+            deliveries_.spawn(deliver(std::move(*request)));
+        } else if (frame->type == queue::DeliveryCancel::type) {
+            auto cancel = queue::DeliveryCancel::from_frame(*frame);
+            if (!cancel)
+                co_return std::move(cancel.error());
+            const auto found = running_.find(cancel->serial);
+            if (found != running_.end())
+                found->second->cancel();
+        } else {
+            co_return Error(ErrorKind::Corrupt, "unknown message");
+        }
+    }
+}
+
+Task<void> Agent::deliver(queue::DeliveryRequest request)
+{
+    const auto report = [this](queue::RecipientOutcome outcome) { (void)channel_.post(outcome.to_frame()); };
+    Delivery delivery(loop_, settings_, names_, cache_, request, report);
+    running_[request.serial] = &delivery;
+    auto done = co_await delivery.run();
+    running_.erase(request.serial);
+    // A broken connection shows itself to receive_requests.
+    (void)channel_.post(done.to_frame());
+}
+
+} // namespace posthouse::smtp_client

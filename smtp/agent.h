@@ -1,0 +1,42 @@
+// The agent's side of qmgr's delivery protocol: takes requests from one connection, runs them side by side,
+// answers each. See lib/queue/delivery_protocol.h.
+#pragma once
+
+#include "lib/event/loop.h"
+#include "lib/event/task.h"
+#include "lib/event/task_group.h"
+#include "lib/ipc/channel.h"
+#include "smtp/delivery.h"
+#include "smtp/host_search.h"
+#include "smtp/session_cache.h"
+#include "smtp/settings.h"
+
+#include <cstdint>
+#include <unordered_map>
+
+namespace posthouse::smtp_client {
+
+class Agent {
+public:
+    Agent(Loop& loop, const Settings& settings, NameService& names, SessionCache& cache, UniqueFd connection);
+
+    // Until qmgr goes away, or stop() was called and all deliveries are over.
+    Task<void> serve();
+    // Takes no more requests; qmgr gives to others what it has sent meanwhile.
+    void stop();
+
+private:
+    Task<Result<void>> receive_requests();
+    Task<void> deliver(queue::DeliveryRequest request);
+
+    Loop& loop_;
+    const Settings& settings_;
+    NameService& names_;
+    SessionCache& cache_;
+    ipc::Channel channel_;
+    bool stopping_ = false;
+    std::unordered_map<uint64_t, Delivery*> running_; // each lives in its task's frame
+    TaskGroup deliveries_;
+};
+
+} // namespace posthouse::smtp_client

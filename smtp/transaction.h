@@ -1,0 +1,87 @@
+// Transaction: one message over one session: MAIL, RCPT for each open recipient, DATA, content, and what the
+// host says to each. With PIPELINING the commands leave in one write, and the content with its final dot in
+// another, so a small message takes two round trips.
+//
+// Rules of outcome (RFC 5321 section 4.2, 5.1 and Postfix's practice): 5xx to MAIL, RCPT, DATA or the content
+// is final; 4xx leaves the recipient open for another host; 421, a lost connection or a time-out end the
+// session and count against the site; anything unclear after the final dot is a deferral, never another try
+// elsewhere in this delivery, because the message may have been taken.
+#pragma once
+
+#include "lib/event/task.h"
+#include "lib/queue/delivery_protocol.h"
+#include "lib/smtp/data_writer.h"
+#include "smtp/results.h"
+#include "smtp/session.h"
+#include "smtp/settings.h"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace posthouse::smtp_client {
+
+// MAIL FROM:<...> and RCPT TO:<...> as `features` allow, with CRLF. Pure.
+std::string mail_command(const queue::DeliveryRequest& request, const Features& features);
+std::string rcpt_command(const mail::Recipient& recipient, const Features& features);
+// The XFORWARD commands for what the host takes of what is known; may be none.
+std::vector<std::string> xforward_commands(const mail::Envelope& envelope, std::string_view offered);
+// An address for a host without SMTPUTF8: a domain in other letters becomes A-labels; nullopt when the local
+// part needs UTF-8.
+std::optional<std::string> ascii_address(const std::string& address);
+// Whether it cannot go to a host without SMTPUTF8.
+bool needs_smtputf8(const queue::DeliveryRequest& request);
+
+class Transaction {
+public:
+    Transaction(Session& session, const Settings& settings, const queue::DeliveryRequest& request, Results& results);
+
+    // Over: the session may go on, see Session::broken. NeverBegan: a session used before was found closed,
+    // nothing was sent that counts.
+    enum class End : unsigned char { Over, NeverBegan };
+    Task<End> run();
+
+private:
+    enum class Step : unsigned char { Reset, Xforward, Mail, Rcpt, Data };
+
+    // The steps are numbered: reset if needed, XFORWARD commands, MAIL, RCPT for each of open_, DATA.
+    size_t step_count() const { return first_rcpt() + open_.size() + 1; }
+    size_t first_xforward() const { return needs_reset_ ? 1 : 0; }
+    size_t mail_step() const { return first_xforward() + xforward_.size(); }
+    size_t first_rcpt() const { return mail_step() + 1; }
+    Step step_at(size_t number) const;
+    void append_command(size_t number, std::string& out) const;
+    Deadline deadline_for(Step step) const;
+
+    bool refuse_before_sending();
+    Task<bool> exchange_commands();
+    void send_batch(size_t& sent, size_t read);
+    void take_reply(size_t number, smtp::Reply& reply);
+    void take_rcpt_reply(size_t recipient, smtp::Reply& reply);
+    void message_refused(const smtp::Reply& reply, Step step);
+
+    Task<void> send_nothing();
+    Task<void> send_message();
+    Task<std::optional<Trouble>> write_content();
+    Task<std::optional<Trouble>> write_large(smtp::DataWriter& writer);
+    Task<void> take_final_replies();
+    void take_final_reply(size_t position, const smtp::Reply& reply);
+
+    void lose_session(const Error& error, const char* doing);
+    Trouble trouble_from(const smtp::Reply& reply, const char* in_reply_to) const;
+
+    Session& session_;
+    const Settings& settings_;
+    const queue::DeliveryRequest& request_;
+    Results& results_;
+    std::vector<size_t> open_;     // positions of the recipients to send
+    std::vector<size_t> accepted_; // of these, those whose RCPT was taken
+    std::vector<std::string> xforward_;
+    bool needs_reset_ = false;
+    bool stopped_ = false;    // nothing more to send: MAIL was refused, or the session is lost
+    bool got_354_ = false;
+    bool any_reply_ = false;
+};
+
+} // namespace posthouse::smtp_client
