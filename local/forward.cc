@@ -1,0 +1,96 @@
+// Forwarding: see forward.h.
+#include "local/forward.h"
+
+#include "lib/base/cat.h"
+#include "lib/base/file.h"
+#include "lib/mail/date.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace posthouse::local {
+
+namespace {
+constexpr Duration longest_forward = Duration::seconds(300);
+constexpr size_t piece_size = 64 * 1024;
+} // namespace
+
+mail::Envelope Forwarder::envelope_for(const queue::DeliveryRequest& request, size_t position, const std::string& owner,
+                                       const std::vector<std::string>& addresses) const
+{
+    const mail::Recipient& old = request.envelope.recipients[position];
+    mail::Envelope envelope = request.envelope;
+    envelope.recipients.clear();
+    envelope.id.clear();
+    envelope.content_filter.clear();
+    envelope.hold = false;
+    envelope.trace = mail::TraceNone;
+    const bool list = !owner.empty(); // a list takes over: the sender's wishes end here, RFC 3461 5.2.7.3
+    if (list) {
+        envelope.sender = owner;
+        envelope.envid.clear();
+        envelope.ret = mail::Return::Unspecified;
+    }
+    for (const std::string& address : addresses) {
+        mail::Recipient recipient(address);
+        recipient.original = old.original.empty() ? old.address : old.original;
+        if (!list) {
+            // Success was reported with this expansion, RFC 3461 5.2.7.1.
+            recipient.orcpt = old.orcpt;
+            recipient.notify = old.notify;
+            if (recipient.notify & mail::NotifySuccess) {
+                recipient.notify = static_cast<uint8_t>(recipient.notify & ~mail::NotifySuccess);
+                if (recipient.notify == mail::NotifyDefault)
+                    recipient.notify = mail::NotifyNever;
+            }
+        }
+        envelope.recipients.push_back(std::move(recipient));
+    }
+    return envelope;
+}
+
+Task<Result<void>> Forwarder::copy_content(const queue::DeliveryRequest& request, queue::Intake& intake)
+{
+    const int file = request.file.get();
+    for (uint64_t done = 0; done < request.content.size;) {
+        const auto size = static_cast<size_t>(std::min<uint64_t>(request.content.size - done, piece_size));
+        const uint64_t offset = request.content.offset + done;
+        std::function<Result<std::string>()> work = [file, offset, size]() -> Result<std::string> {
+            std::string piece(size, '\0');
+            auto got = pread_full(file, piece.data(), size, offset);
+            if (!got)
+                return std::move(got.error());
+            if (*got < size)
+                return Error(ErrorKind::Corrupt, "4.3.0", "queue file is shorter than its header says");
+            return piece;
+        };
+        const auto piece = co_await in_pool(pool_, std::move(work));
+        if (!piece)
+            co_return piece.error();
+        CO_CHECK(co_await intake.content(*piece));
+        done += size;
+    }
+    co_return Result<void>();
+}
+
+Task<Result<std::string>> Forwarder::forward(const queue::DeliveryRequest& request, size_t position, std::string owner,
+                                             std::vector<std::string> addresses)
+{
+    const Deadline deadline = Deadline::after(longest_forward);
+    auto message = co_await source_.begin(deadline);
+    if (!message)
+        co_return std::move(message.error()).within("forward");
+    queue::Intake intake(tables_, std::move(*message), queue::rewrite_context_from(request.envelope.rewrite_context));
+    const std::string received =
+        cat("Received: by ", settings_.host_name, " (", settings_.mail_name, ")\r\n\tid ", intake.id(), "; ",
+            mail::format_date(wall_clock_us()), "\r\nDelivered-To: ", request.envelope.recipients[position].address, "\r\n");
+    intake.prepend(received);
+    CO_CHECK(co_await copy_content(request, intake));
+    mail::Envelope envelope = envelope_for(request, position, owner, addresses);
+    auto result = co_await intake.finish(std::move(envelope), request.content.facts, deadline);
+    if (!result)
+        co_return std::move(result.error()).within("forward");
+    co_return result->id;
+}
+
+} // namespace posthouse::local

@@ -1,0 +1,64 @@
+// Jobs for workers: see mailbox_delivery.h.
+#include "local/mailbox_delivery.h"
+
+#include "lib/base/cat.h"
+
+namespace posthouse::local {
+
+namespace {
+constexpr Duration longest_delivery = Duration::seconds(600); // locks and a slow disk included
+}
+
+Outcome Outcome::from_error(const Error& error)
+{
+    if (error.permanent())
+        return failed(std::string(error.dsn()), error.full_text());
+    std::string dsn(error.dsn());
+    if (!dsn.starts_with('4'))
+        dsn = "4.3.0";
+    return deferred(std::move(dsn), error.full_text());
+}
+
+std::string delivery_headers(const std::string& sender, const mail::Recipient& recipient)
+{
+    std::string headers = cat("Return-Path: <", sender, ">\n");
+    if (!recipient.original.empty())
+        append_to(headers, "X-Original-To: ", recipient.original, '\n');
+    append_to(headers, "Delivered-To: ", recipient.address, '\n');
+    return headers;
+}
+
+Task<Outcome> MailboxDelivery::deliver(const queue::DeliveryRequest& request, size_t position, Account account,
+                                       std::string path, bool is_file_alias)
+{
+    MailboxJob job;
+    const bool maildir = path.ends_with('/');
+    while (path.size() > 1 && path.ends_with('/'))
+        path.pop_back();
+    job.kind = maildir ? MailboxJob::Kind::Maildir : is_file_alias ? MailboxJob::Kind::File : MailboxJob::Kind::Mbox;
+    job.path = std::move(path);
+    job.headers = delivery_headers(request.envelope.sender, request.envelope.recipients[position]);
+    job.sender = request.envelope.sender;
+    job.host_name = settings_.host_name;
+    job.content_offset = request.content.offset;
+    job.content_size = request.content.size;
+    job.size_limit = settings_.size_limit;
+    job.locks = settings_.locks;
+    job.lock_attempts = settings_.lock_attempts;
+    job.lock_delay_ms = settings_.lock_delay_ms;
+    job.stale_lock_seconds = settings_.stale_lock_seconds;
+    job.strict_ownership = settings_.strict_ownership;
+    const Deadline deadline = Deadline::after(longest_delivery);
+    auto result = co_await workers_.deliver(std::move(account), std::move(job), request.file.get(), deadline);
+    if (!result)
+        co_return Outcome::from_error(result.error());
+    if (result->status == MailboxResult::Status::Failed)
+        co_return Outcome::failed(result->dsn, result->text);
+    if (result->status == MailboxResult::Status::Deferred)
+        co_return Outcome::deferred(result->dsn, result->text);
+    Outcome outcome(queue::DeliveryStatus::Delivered, result->dsn, result->text);
+    outcome.action = queue::DeliveryAction::Delivered;
+    co_return outcome;
+}
+
+} // namespace posthouse::local

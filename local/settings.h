@@ -1,0 +1,46 @@
+// The parameters of local and virtual, copied once at start.
+#pragma once
+
+#include "lib/base/result.h"
+#include "lib/base/time.h"
+#include "lib/config/config.h"
+
+#include <cstdint>
+#include <string>
+
+namespace posthouse::local {
+
+enum class Mode : unsigned char { Local, Virtual };
+
+class Settings {
+public:
+    static Result<Settings> from_config(const config::Config& config, Mode mode);
+
+    Mode mode = Mode::Local;
+    std::string host_name;
+    std::string mail_name;
+    std::string origin;     // myorigin: for alias targets without a domain
+    std::string delimiters; // recipient_delimiter
+    // Mailboxes.
+    std::string home_mailbox;
+    std::string spool_directory;
+    uint64_t size_limit = 0;
+    uint8_t locks = 0;
+    uint32_t lock_attempts = 20;
+    uint32_t lock_delay_ms = 1000;
+    uint32_t stale_lock_seconds = 500;
+    bool strict_ownership = true;
+    // Virtual mailboxes.
+    std::string virtual_base;
+    uint32_t minimum_uid = 100;
+    // Aliases.
+    std::string luser_relay;
+    std::string default_user; // default_privs
+    bool files_in_aliases = true;
+    bool files_in_includes = false;
+    // Workers.
+    Duration max_idle = Duration::seconds(100);
+    uint32_t worker_threads = 20;
+};
+
+} // namespace posthouse::local
