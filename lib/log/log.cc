@@ -20,6 +20,7 @@ struct State {
     std::string ident; // openlog keeps the pointer
     std::string hostname = "localhost";
     int fd = -1;
+    bool echo = false; // warnings and worse to stderr too
     // The time stamp is made anew once a second.
     time_t stamp_second = 0;
     char stamp[32] = "";
@@ -107,6 +108,8 @@ int sink_fd() { return state.fd; }
 
 bool debug_enabled() { return state.sink.debug; }
 
+void echo_to_stderr(bool on) { state.echo = on; }
+
 std::string sanitise(std::string_view text, size_t limit)
 {
     const bool clipped = text.size() > limit;
@@ -123,6 +126,8 @@ void write(Level level, std::string_view text)
 {
     const LevelText& level_text = level_texts[static_cast<size_t>(level)];
     const std::string clean = sanitise(text);
+    if (state.echo && level >= Level::Warning && state.sink.to != Sink::To::Stderr)
+        write_line(STDERR_FILENO, cat(state.ident, ": ", level_text.prefix, clean, '\n'));
     if (state.sink.to == Sink::To::Syslog) {
         syslog(level_text.syslog_priority, "%s%s", level_text.prefix, clean.c_str());
         return;

@@ -30,6 +30,8 @@ int sink_fd();
 
 void write(Level level, std::string_view text);
 bool debug_enabled();
+// While on, warnings and worse go to stderr as well: a daemon's start, seen from a terminal.
+void echo_to_stderr(bool on);
 
 template <class... Parts>
 void info(const Parts&... parts)

@@ -1,1 +1,9 @@
-# Built from lib/service; included by the top Makefile.am.
+# What the daemons share.
+noinst_LIBRARIES += lib/service/libservice.a
+lib_service_libservice_a_SOURCES = \
+	%reldir%/command_line.cc %reldir%/command_line.h \
+	%reldir%/log_setup.cc %reldir%/log_setup.h \
+	%reldir%/privileges.cc %reldir%/privileges.h \
+	%reldir%/sandbox.cc %reldir%/sandbox.h \
+	%reldir%/service.cc %reldir%/service.h \
+	%reldir%/status_protocol.h

@@ -92,6 +92,9 @@ public:
     virtual void retire() = 0;
     // No new session will be accepted (retire, reload, stop).
     virtual bool draining() const = 0;
+    // Draining because the whole instance stops: a session that waits for its client is to end now
+    // (421), work under way is finished.
+    virtual bool stopping() const = 0;
     // Exit now, orderly, with this status: for programs whose work is not sessions (qmgr).
     virtual void finish(int status) = 0;
     virtual size_t sessions() const = 0;
@@ -120,10 +123,11 @@ public:
     virtual Task<void> serve(Context& context, UniqueFd connection, net::SocketAddress peer, size_t listener) = 0;
     // Master's wakeup timer (column wakeup), and once for a start caused by it.
     virtual void on_wakeup(Context&) {}
-    // SIGTERM or drain has begun: cut short what would wait. Sessions get the rest of their time.
+    // Draining has begun (context.stopping() tells why): begin nothing new, cut short what would wait. The
+    // process leaves when no session is open and idle() is true. Called again when a stop follows a reload.
     virtual void on_drain(Context&) {}
     // SIGTERM: the last call before the loop ends and open sessions are cancelled. For saving state.
-    virtual void on_stop(Context&) {}
+    virtual void on_end(Context&) {}
     // False while work goes on that is no session: keeps the process from leaving for max_idle or a drain.
     virtual bool idle() const { return true; }
 };

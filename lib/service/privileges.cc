@@ -1,0 +1,79 @@
+// Dropping privileges: see privileges.h.
+#include "lib/service/privileges.h"
+
+#include "lib/base/cat.h"
+
+#include <cerrno>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace posthouse::service {
+
+Result<Identity> find_mail_owner(const std::string& name)
+{
+    errno = 0;
+    const passwd* entry = ::getpwnam(name.c_str());
+    if (!entry)
+        return Error(ErrorKind::Config, cat("mail_owner: unknown user ", name));
+    if (entry->pw_uid == 0 || entry->pw_gid == 0)
+        return Error(ErrorKind::Config, cat("mail_owner: ", name, " has the uid or gid of root"));
+    Identity identity;
+    identity.name = name;
+    identity.uid = entry->pw_uid;
+    identity.gid = entry->pw_gid;
+    return identity;
+}
+
+Result<void> become(const Identity& identity)
+{
+    if (::setgroups(1, &identity.gid) != 0)
+        return Error::system("setgroups", errno);
+    if (::setresgid(identity.gid, identity.gid, identity.gid) != 0)
+        return Error::system(cat("setgid ", identity.gid), errno);
+    if (::setresuid(identity.uid, identity.uid, identity.uid) != 0)
+        return Error::system(cat("setuid ", identity.uid), errno);
+    if (::setuid(0) == 0)
+        return Error(ErrorKind::Permanent, "root was not given up for good");
+    return Result<void>();
+}
+
+Result<void> enter_root(const std::string& directory)
+{
+    if (::chroot(directory.c_str()) != 0)
+        return Error::system(cat("chroot ", directory), errno);
+    if (::chdir("/") != 0)
+        return Error::system("chdir / in chroot", errno);
+    return Result<void>();
+}
+
+void limit_process(size_t core_bytes, bool no_new_privileges)
+{
+    ::umask(077);
+    rlimit files;
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+    }
+    const rlimit core = {core_bytes, core_bytes};
+    ::setrlimit(RLIMIT_CORE, &core);
+    if (no_new_privileges)
+        ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#ifndef __SANITIZE_ADDRESS__ // its leak check traces the process
+    if (core_bytes == 0)
+        ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+size_t open_files_limit()
+{
+    rlimit files;
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return 1024;
+    return static_cast<size_t>(files.rlim_cur);
+}
+
+} // namespace posthouse::service

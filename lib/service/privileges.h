@@ -1,0 +1,33 @@
+// Giving up what a daemon does not need: root, groups, the file system outside the queue, resources.
+#pragma once
+
+#include "lib/base/result.h"
+
+#include <string>
+#include <sys/types.h>
+
+namespace posthouse::service {
+
+class Identity {
+public:
+    Identity() = default;
+    std::string name;
+    uid_t uid = 0;
+    gid_t gid = 0;
+};
+
+// Looks the mail owner up (before chroot). Root is refused.
+Result<Identity> find_mail_owner(const std::string& name);
+
+// All groups, gid and uid, for good; checks that root cannot be had back.
+Result<void> become(const Identity& identity);
+
+// chroot and chdir.
+Result<void> enter_root(const std::string& directory);
+
+// Open files up to the hard limit, core size, umask, no-new-privileges, not dumpable.
+void limit_process(size_t core_bytes, bool no_new_privileges);
+
+size_t open_files_limit();
+
+} // namespace posthouse::service

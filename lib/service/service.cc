@@ -1,0 +1,414 @@
+// The life of a daemon: see service.h. run() brings it up in the order given there; Runner is the rest:
+// accepting, telling master how busy it is, draining, and leaving.
+#include "lib/service/service.h"
+
+#include "lib/base/cat.h"
+#include "lib/config/config.h"
+#include "lib/event/notify.h"
+#include "lib/log/log.h"
+#include "lib/net/resolver.h"
+#include "lib/net/socket.h"
+#include "lib/service/command_line.h"
+#include "lib/service/log_setup.h"
+#include "lib/service/privileges.h"
+#include "lib/service/sandbox.h"
+#include "lib/service/status_protocol.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <optional>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+
+namespace posthouse::service {
+
+namespace {
+
+constexpr size_t default_sessions = 10000;
+constexpr size_t spare_descriptors = 64;      // for files and the queue, beside sessions
+constexpr int accept_at_once = 64;            // then the loop looks at the sessions again
+constexpr Duration listener_pause = Duration::milliseconds(500); // out of descriptors or memory
+constexpr Duration load_interval = Duration::seconds(1);
+constexpr double much_load = 0.7;             // of one processor, over an interval
+constexpr Duration stop_patience = Duration::seconds(10);
+
+net::ResolverOptions resolver_options(const config::Config& config)
+{
+    net::ResolverOptions options;
+    options.servers = config.text("dns_servers");
+    options.trust_ad = config.boolean("dns_trust_ad");
+    return options;
+}
+
+double cpu_seconds()
+{
+    timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
+}
+
+class Runner final : public Context {
+public:
+    Runner(Loop& its_loop, const config::Config& its_config, ThreadPool& its_pool, const CommandLine& line,
+           const Spec& spec, TaskGroup& its_background, bool is_privileged)
+        : Context(its_loop, its_config, its_pool, line.arguments, line.service_name, its_background), spec_(spec),
+          status_fd_(first_listener_fd + static_cast<int>(line.listeners)), privileged_(is_privileged),
+          idle_timer_(its_loop, [this] { leave_if_unused(); }), end_timer_(its_loop, [this] { end(); }),
+          load_timer_(its_loop, [this] { measure_load(); }), room_(its_loop), sessions_(its_loop)
+    {
+        for (size_t i = 0; i < line.listeners; ++i)
+            listeners_.push_back(first_listener_fd + static_cast<int>(i));
+        for (const int fd : listeners_)
+            ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+        const size_t descriptors = open_files_limit();
+        most_sessions_ = spec.sessions_per_process ? spec.sessions_per_process : default_sessions;
+        most_sessions_ = std::min(most_sessions_, descriptors > 4 * spare_descriptors ? (descriptors - spare_descriptors) / 2
+                                                                                     : descriptors / 4);
+        if (spec.single_connection)
+            most_sessions_ = 1;
+    }
+
+    Result<void> make_resolver()
+    {
+        auto made = net::Resolver::create(loop, resolver_options(config));
+        if (!made)
+            return std::move(made.error());
+        resolver_ = std::move(*made);
+        return Result<void>();
+    }
+    void now_unprivileged() { privileged_ = false; }
+
+    int serve(Program& program);
+
+    net::Resolver& resolver() override
+    {
+        if (!resolver_)
+            log::panic("the resolver is used, but not in the Spec");
+        return *resolver_;
+    }
+    void retire() override
+    {
+        if (!draining_)
+            tell(ChildSays::Retiring);
+        drain();
+    }
+    bool draining() const override { return draining_; }
+    bool stopping() const override { return stopping_; }
+    void finish(int status) override
+    {
+        status_ = status;
+        end();
+    }
+    size_t sessions() const override { return session_count_; }
+    bool privileged() const override { return privileged_; }
+
+private:
+    Task<void> accept_from(int listener, size_t index);
+    Task<void> one_session(UniqueFd connection, net::SocketAddress peer, size_t index);
+    Task<void> listen_to_master();
+    void measure_load();
+    void admit(UniqueFd connection, const sockaddr_storage& peer, socklen_t length, size_t index);
+    void tell(ChildSays what);
+    void say_how_busy();
+    void drain();
+    void stop();
+    void end();
+    void leave_when_done();
+    void leave_if_unused();
+    bool full() const { return session_count_ >= most_sessions_; }
+    bool unused() const { return session_count_ == 0 && program_->idle(); }
+
+    const Spec& spec_;
+    std::vector<int> listeners_;
+    int status_fd_;
+    bool privileged_;
+    Program* program_ = nullptr;
+    std::unique_ptr<net::Resolver> resolver_;
+    size_t most_sessions_ = 0;
+    size_t session_count_ = 0;
+    bool loaded_ = false;
+    bool draining_ = false;
+    bool stopping_ = false;
+    bool ended_ = false;
+    int status_ = 0;
+    std::optional<ChildSays> said_;
+    Timer idle_timer_;
+    Timer end_timer_;
+    Timer load_timer_;
+    double cpu_before_ = 0;
+    Event room_; // notified when a session ends, for accepting that waits for it
+    TaskGroup sessions_;
+};
+
+int Runner::serve(Program& program)
+{
+    program_ = &program;
+    loop.on_signal(SIGTERM, [this] { stop(); });
+    loop.on_signal(SIGHUP, [this] { retire(); });
+    ::signal(SIGPIPE, SIG_IGN);
+    if (auto started = program.started(*this); !started) {
+        log::write(log::Level::Fatal, started.error().full_text());
+        return 1;
+    }
+    background.spawn(listen_to_master());
+    for (size_t i = 0; i < listeners_.size(); ++i)
+        background.spawn(accept_from(listeners_[i], i));
+    say_how_busy();
+    if (spec_.idle_exit)
+        idle_timer_.set(loop.now() + config.duration("max_idle"));
+    if (!ended_)
+        loop.run();
+    program.on_end(*this);
+    // Before the program's own objects go, which these tasks use.
+    sessions_.cancel_all();
+    background.cancel_all();
+    loop.run_once(Duration());
+    return status_;
+}
+
+Task<void> Runner::accept_from(int listener, size_t index)
+{
+    Watch watch(loop, listener);
+    int at_once = 0;
+    while (!draining_) {
+        if (full()) {
+            (void)co_await room_.wait(Deadline::never());
+            continue;
+        }
+        sockaddr_storage peer;
+        socklen_t length = sizeof peer;
+        UniqueFd connection(::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (connection) {
+            admit(std::move(connection), peer, length, index);
+            if (++at_once % accept_at_once == 0)
+                co_await sleep_for(loop, Duration());
+            continue;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            at_once = 0;
+            (void)co_await watch.readable(Deadline::never());
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            // Sessions that end make room; a listener that stays readable must not spin until then.
+            log::warning("accept: ", Error::system("", errno).text(), ": waiting");
+            co_await sleep_for(loop, listener_pause);
+        }
+    }
+}
+
+void Runner::admit(UniqueFd connection, const sockaddr_storage& peer, socklen_t length, size_t index)
+{
+    if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
+        const int on = 1;
+        ::setsockopt(connection.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        ::setsockopt(connection.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    }
+    idle_timer_.cancel();
+    ++session_count_;
+    if (!load_timer_.active()) {
+        cpu_before_ = cpu_seconds();
+        load_timer_.set(loop.now() + load_interval);
+    }
+    say_how_busy();
+    sessions_.spawn(one_session(std::move(connection), net::SocketAddress::from_sockaddr(peer, length), index));
+}
+
+Task<void> Runner::one_session(UniqueFd connection, net::SocketAddress peer, size_t index)
+{
+    // Counts down also when the session is cancelled or ends with an exception.
+    struct Leave {
+        explicit Leave(Runner& its_runner) : runner(its_runner) {}
+        ~Leave()
+        {
+            --runner.session_count_;
+            runner.say_how_busy();
+            runner.room_.notify_one();
+            if (runner.draining_)
+                runner.leave_when_done();
+            else if (runner.session_count_ == 0 && runner.spec_.idle_exit)
+                runner.idle_timer_.set(runner.loop.now() + runner.config.duration("max_idle"));
+        }
+        Runner& runner;
+    };
+    const Leave leave(*this);
+    co_await program_->serve(*this, std::move(connection), std::move(peer), index);
+}
+
+Task<void> Runner::listen_to_master()
+{
+    Watch watch(loop, status_fd_);
+    while (true) {
+        char message;
+        const ssize_t got = ::recv(status_fd_, &message, 1, MSG_DONTWAIT);
+        if (got == 1) {
+            if (message == static_cast<char>(MasterSays::Wakeup))
+                program_->on_wakeup(*this);
+            else if (message == static_cast<char>(MasterSays::Stop))
+                drain();
+            continue;
+        }
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+            (void)co_await watch.readable(Deadline::never());
+            continue;
+        }
+        // Nobody supervises any more: a new master wants the sockets and the queue for its own children.
+        stop();
+        co_return;
+    }
+}
+
+// One busy processor is a reason for master to start another process of the service. Looked at only
+// while there are sessions: an idle process sleeps.
+void Runner::measure_load()
+{
+    const double now = cpu_seconds();
+    loaded_ = now - cpu_before_ > much_load * load_interval.as_seconds();
+    cpu_before_ = now;
+    say_how_busy();
+    if (session_count_ > 0)
+        load_timer_.set(loop.now() + load_interval);
+}
+
+void Runner::tell(ChildSays what)
+{
+    if (said_ == what)
+        return;
+    said_ = what;
+    const char message = static_cast<char>(what);
+    (void)!::send(status_fd_, &message, 1, MSG_DONTWAIT | MSG_NOSIGNAL); // a master that is gone is noticed elsewhere
+}
+
+void Runner::say_how_busy()
+{
+    if (draining_)
+        return;
+    tell(full() ? ChildSays::Busy : loaded_ ? ChildSays::Loaded : ChildSays::Available);
+}
+
+void Runner::drain()
+{
+    if (!std::exchange(draining_, true))
+        room_.notify_all();
+    program_->on_drain(*this);
+    leave_when_done();
+}
+
+void Runner::stop()
+{
+    if (std::exchange(stopping_, true))
+        return;
+    end_timer_.set(loop.now() + stop_patience);
+    drain();
+}
+
+void Runner::end()
+{
+    if (!std::exchange(ended_, true))
+        loop.stop();
+}
+
+// Looks again soon when the program itself is not done: it does not tell.
+void Runner::leave_when_done()
+{
+    if (unused())
+        end();
+    else
+        idle_timer_.set(loop.now() + Duration::milliseconds(50));
+}
+
+void Runner::leave_if_unused()
+{
+    if (draining_)
+        leave_when_done();
+    else if (unused())
+        retire();
+}
+
+std::string in_root(const std::string& path, const std::string& root)
+{
+    if (root.empty())
+        return path;
+    if (path == root)
+        return "/";
+    return path.starts_with(root + "/") ? path.substr(root.size()) : std::string();
+}
+
+std::vector<AllowedPath> allowed_paths(const Spec& spec, const config::Config& config, const std::string& root)
+{
+    std::vector<AllowedPath> allowed;
+    for (const PathRight& right : spec.sandbox.paths) {
+        if (!right.parameter)
+            break;
+        const std::string path = in_root(cat(config.text(right.parameter), right.below), root);
+        if (!path.empty())
+            allowed.push_back(AllowedPath(path, right.right == PathRight::ReadWrite));
+    }
+    return allowed;
+}
+
+// Root directory, user, limits, sandbox.
+Result<void> give_up_privileges(const Spec& spec, const CommandLine& line, const config::Config& config, Runner& runner)
+{
+    const bool root = ::geteuid() == 0;
+    const bool keep = spec.needs_root && !line.give_up_root;
+    std::string new_root;
+    if (root && !keep) {
+        auto owner = find_mail_owner(config.text("mail_owner"));
+        if (!owner)
+            return std::move(owner.error());
+        if (line.chroot && spec.chroot_ok) {
+            new_root = config.text("queue_directory");
+            RETURN_IF_ERROR(enter_root(new_root));
+        }
+        RETURN_IF_ERROR(become(*owner));
+        runner.now_unprivileged();
+    }
+    limit_process(spec.core_bytes, !keep);
+    auto sandbox = enter_sandbox(spec.sandbox, allowed_paths(spec, config, new_root));
+    if (!sandbox)
+        return std::move(sandbox.error());
+    log::debug("uid ", ::getuid(), new_root.empty() ? "" : ", chroot", ", ", *sandbox);
+    return Result<void>();
+}
+
+Result<void> come_up(const Spec& spec, const CommandLine& line, const config::Config& config, Runner& runner,
+                     Program& program)
+{
+    const std::string& queue_directory = config.text("queue_directory");
+    if (::chdir(queue_directory.c_str()) != 0)
+        return Error::system(cat("chdir ", queue_directory), errno);
+    if (spec.resolver)
+        RETURN_IF_ERROR(runner.make_resolver());
+    RETURN_IF_ERROR(program.prepare(runner));
+    return give_up_privileges(spec, line, config, runner);
+}
+
+} // namespace
+
+int run(int argc, char** argv, const Spec& spec, Factory factory)
+{
+    auto line = parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
+    if (!line)
+        log::fatal(cat(spec.program, ": ", line.error().text(), "; this program is started by master"));
+    std::vector<config::Fault> faults;
+    auto config = config::Config::load(line->directory, line->overrides, faults);
+    if (!config)
+        log::fatal(config.error().full_text());
+    if (auto opened = open_log(**config, spec.program); !opened)
+        log::fatal(opened.error().full_text());
+    Loop loop;
+    ThreadPool pool(loop, spec.pool_threads);
+    TaskGroup background(loop);
+    Runner runner(loop, **config, pool, *line, spec, background, ::geteuid() == 0);
+    const std::unique_ptr<Program> program = factory();
+    if (auto up = come_up(spec, *line, **config, runner, *program); !up)
+        log::fatal(up.error().full_text());
+    return runner.serve(*program);
+}
+
+} // namespace posthouse::service
