@@ -7,6 +7,7 @@ tools_libsubmit_a_SOURCES = \
 	%reldir%/postdrop_pipe.cc %reldir%/postdrop_pipe.h \
 	%reldir%/sendmail_message.cc %reldir%/sendmail_message.h \
 	%reldir%/sendmail_options.cc %reldir%/sendmail_options.h \
+	%reldir%/sendmail_smtp.cc %reldir%/sendmail_smtp.h \
 	%reldir%/set_gid.cc %reldir%/set_gid.h
 
 sbin_PROGRAMS += tools/sendmail tools/postdrop

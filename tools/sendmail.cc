@@ -49,13 +49,14 @@
 #include "tools/postdrop_pipe.h"
 #include "tools/sendmail_message.h"
 #include "tools/sendmail_options.h"
+#include "tools/sendmail_smtp.h"
 #include "tools/set_gid.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <pwd.h>
 #include <string>
 #include <sysexits.h>
@@ -192,7 +193,7 @@ int run_mode(const SendmailOptions& options, const config::Config& config, const
     case SendmailMode::Enqueue:
         return enqueue(options, config, caller);
     case SendmailMode::Smtp:
-        return become(config.text("daemon_directory"), "smtpd", {"-S", "-c", config.directory()}, config);
+        return serve_smtp(config);
     case SendmailMode::ListQueue:
         return become(commands, "postqueue", {"-p"}, config);
     case SendmailMode::Aliases: {

@@ -305,8 +305,13 @@ const std::string& Intake::id() const { return impl_->message->id(); }
 
 void Intake::prepend(std::string_view headers)
 {
-    if (ascii::starts_with(headers, "received:"))
-        ++impl_->hops;
+    constexpr std::string_view trace = "received:";
+    for (size_t line = 0; line < headers.size(); line = headers.find('\n', line) + 1) {
+        if (ascii::starts_with(headers.substr(line), trace))
+            ++impl_->hops;
+        if (headers.find('\n', line) == std::string_view::npos)
+            break;
+    }
     impl_->ready.append(headers);
 }
 
