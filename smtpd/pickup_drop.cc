@@ -61,6 +61,7 @@ private:
     Task<Result<void>> submit();
     void begin(queue::Intake& intake);
     Task<Result<void>> pass_content(queue::Intake& intake, queue::DropReader::Found found);
+    void quote(std::string_view content);
     Task<Result<void>> bounce(const Error& why);
     mail::Report report(const Error& why, std::string id) const;
     std::string trace_header(const std::string& id) const;
@@ -75,7 +76,7 @@ private:
     std::vector<char> buffer_;
     smtp::DataReader lines_;
     std::string id_;
-    std::string first_content_; // for a bounce
+    std::string quoted_; // the begin of the content, for a bounce
 };
 
 Task<DropOutcome> Drop::take()
@@ -176,15 +177,24 @@ Task<Result<void>> Drop::pass_content(queue::Intake& intake, queue::DropReader::
 {
     auto found = Result<queue::DropReader::Found>(first);
     while (*found == queue::DropReader::Found::Content) {
-        const smtp::DataReader::Step step = lines_.scan_chunk(reader_.content());
-        if (first_content_.size() < context_.bounce_size_limit)
-            first_content_.append(step.content.substr(0, context_.bounce_size_limit - first_content_.size()));
-        CO_CHECK(co_await intake.content(step.content));
+        std::string_view left = reader_.content();
+        while (!left.empty()) {
+            const smtp::DataReader::Step step = lines_.scan_chunk(left);
+            left.remove_prefix(step.consumed);
+            quote(step.content);
+            CO_CHECK(co_await intake.content(step.content));
+        }
         found = read_on();
         if (!found)
             co_return std::move(found.error());
     }
     co_return co_await intake.content(lines_.finish_chunks());
+}
+
+void Drop::quote(std::string_view content)
+{
+    if (quoted_.size() < context_.bounce_size_limit)
+        quoted_.append(content.substr(0, context_.bounce_size_limit - quoted_.size()));
 }
 
 mail::Report Drop::report(const Error& why, std::string id) const
@@ -203,7 +213,7 @@ mail::Report Drop::report(const Error& why, std::string id) const
     report.arrival_us = report.now_us;
     report.ret = attributes.ret;
     report.content_limit = context_.bounce_size_limit;
-    report.content = first_content_;
+    report.content = quoted_;
     for (const std::string& text : attributes.recipients) {
         mail::ReportRecipient recipient;
         recipient.address = external_form(text);
