@@ -75,7 +75,7 @@ PacketLink::PacketLink(Loop& loop, UniqueFd fd)
 Task<Result<PacketAnswer>> PacketLink::ask(std::string bytes, int fd, Deadline deadline)
 {
     if (bytes.size() + serial_size > longest_packet)
-        co_return Error(ErrorKind::Permanent, "4.3.0", "delivery request is too long");
+        co_return Error(ErrorKind::Temporary, "4.3.0", "delivery request is too long");
     Waiting waiting(*this, ++last_serial_);
     while (!broken_ && send_packet(fd_.get(), waiting.serial, bytes, fd) < 0) {
         if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
