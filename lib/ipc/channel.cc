@@ -266,9 +266,11 @@ Task<Result<void>> Channel::wait_below(size_t bytes, Deadline deadline)
 {
     if (queued() > bytes && !pumping_)
         flush();
-    while (queued() > bytes)
-        if (!co_await progress_.wait(deadline))
+    while (queued() > bytes) {
+        const bool in_time = co_await progress_.wait(deadline); // named: g++ 12 breaks it as a condition here
+        if (!in_time)
             co_return Error::timed_out("waiting for the peer to read");
+    }
     if (broken_)
         co_return *broken_;
     co_return Result<void>();
