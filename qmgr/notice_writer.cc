@@ -110,10 +110,30 @@ Result<std::string> read_piece(int fd, uint64_t offset, uint64_t size)
 
 } // namespace
 
-NoticeWriter::NoticeWriter(ThreadPool& threads, queue::SlotPool& pool, queue::IntakeTables& tables,
-                           const Settings& settings)
-    : threads_(threads), pool_(pool), tables_(tables), settings_(settings)
+NoticeWriter::NoticeWriter(ThreadPool& threads, queue::SlotPool& pool, const Settings& settings)
+    : threads_(threads), pool_(pool), settings_(settings)
 {
+}
+
+Result<void> NoticeWriter::open_tables(const config::Config& config, const table::Context& context)
+{
+    auto opened = queue::IntakeTables::open(config, context);
+    if (!opened)
+        return std::move(opened.error());
+    tables_ = std::move(*opened);
+    config_ = &config;
+    context_ = context;
+    return Result<void>();
+}
+
+// Opened anew when a file behind them was replaced.
+std::shared_ptr<queue::IntakeTables> NoticeWriter::tables()
+{
+    if (tables_->stale())
+        if (auto opened = open_tables(*config_, *context_); !opened)
+            log::warning("address tables have changed but cannot be opened: ", opened.error().full_text(),
+                         "; the old ones stay in use");
+    return tables_;
 }
 
 Task<Result<void>> NoticeWriter::send(NoticeKind kind, const Message& message,
@@ -204,7 +224,8 @@ Task<Result<std::string>> NoticeWriter::store(mail::Report report, std::string s
     auto slot = co_await pool_.begin(deadline);
     if (!slot)
         co_return std::move(slot.error());
-    queue::Intake intake(tables_, std::move(*slot), queue::RewriteContext::Local);
+    const std::shared_ptr<queue::IntakeTables> its_tables = tables();
+    queue::Intake intake(*its_tables, std::move(*slot), queue::RewriteContext::Local);
     report.message_id = cat('<', mail::compact_utc_time(report.now_us), '.', intake.id(), '@', report.hostname, '>');
     const std::string content = mail::build_report(report);
     intake.prepend(cat("Received: by ", report.hostname, " (", report.mail_name, ")\r\n\tid ", intake.id(), "; ",
@@ -234,7 +255,8 @@ Task<Result<std::string>> NoticeWriter::requeue(const Message& message)
     for (size_t index = 0; index < message.recipients.size(); ++index)
         if (message.pending(index))
             envelope.recipients.push_back(message.recipients[index]);
-    queue::Intake intake(tables_, std::move(*slot), queue::rewrite_context_from(envelope.rewrite_context));
+    const std::shared_ptr<queue::IntakeTables> its_tables = tables();
+    queue::Intake intake(*its_tables, std::move(*slot), queue::rewrite_context_from(envelope.rewrite_context));
     for (uint64_t at = 0; at < message.content.size; at += piece_size) {
         const uint64_t length = std::min(piece_size, message.content.size - at);
         auto piece = co_await read_content(message.number, message.content.offset + at, length);

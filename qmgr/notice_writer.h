@@ -9,6 +9,8 @@
 #include "lib/queue/slot_pool.h"
 #include "qmgr/scheduler.h"
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +18,12 @@ namespace posthouse::qmgr {
 
 class NoticeWriter final : public NoticeSender {
 public:
-    // All of them outlive it.
-    NoticeWriter(ThreadPool& threads, queue::SlotPool& pool, queue::IntakeTables& tables, const Settings& settings);
+    // What it is given outlives it. Tables: see open_tables.
+    NoticeWriter(ThreadPool& threads, queue::SlotPool& pool, const Settings& settings);
+
+    // Before use, and again after a reload. On an Error the old tables stay in use. The configuration must
+    // stay until the next call.
+    Result<void> open_tables(const config::Config& config, const table::Context& context);
 
     Task<Result<void>> send(NoticeKind kind, const Message& message,
                             std::vector<queue::RecipientOutcome> outcomes) override;
@@ -27,12 +33,15 @@ private:
     Task<Result<std::string>> read_content(uint64_t number, uint64_t offset, uint64_t size);
     Task<Result<std::string>> store(mail::Report report, std::string sender, std::string recipient);
     Task<Result<void>> copy_to_postmaster(NoticeKind kind, const Message& message, mail::Report report);
+    std::shared_ptr<queue::IntakeTables> tables();
     mail::Report report_on(NoticeKind kind, const Message& message) const;
 
     ThreadPool& threads_;
     queue::SlotPool& pool_;
-    queue::IntakeTables& tables_;
     const Settings& settings_;
+    const config::Config* config_ = nullptr;
+    std::optional<table::Context> context_;
+    std::shared_ptr<queue::IntakeTables> tables_; // owners: this, and the notices that began with it
 };
 
 } // namespace posthouse::qmgr

@@ -33,6 +33,7 @@ SEE ALSO
     smtp(8), local(8), pickup(8), smtpd(8), master(8), postqueue(1), postsuper(1), main.cf(5)
 */
 #include "lib/base/cat.h"
+#include "lib/config/master_cf.h"
 #include "lib/ipc/channel.h"
 #include "lib/log/log.h"
 #include "lib/queue/lease_desk.h"
@@ -41,6 +42,7 @@ SEE ALSO
 #include "qmgr/notice_writer.h"
 #include "qmgr/scheduler.h"
 
+#include <csignal>
 #include <memory>
 #include <string_view>
 #include <sys/socket.h>
@@ -75,16 +77,21 @@ public:
 
 private:
     Task<void> find_messages(service::Context& context);
+    Task<void> leave_when_quiet(service::Context& context);
+    void reload(service::Context& context);
 
     Settings settings_;
+    // After a reload the tables refer to the newer one; the older one is kept for lookups that run.
+    std::unique_ptr<config::Config> reloaded_;
+    std::unique_ptr<config::Config> reloaded_before_;
     std::unique_ptr<RouteFinder> routes_;
-    std::unique_ptr<queue::IntakeTables> tables_;
     std::unique_ptr<WaitingIndex> index_;
-    std::unique_ptr<Scheduler> scheduler_;
     std::unique_ptr<queue::SlotPool> pool_;
-    std::unique_ptr<queue::LeaseDesk> leases_;
     std::unique_ptr<NoticeWriter> notices_;
+    std::unique_ptr<queue::LeaseDesk> leases_;
+    std::unique_ptr<Scheduler> scheduler_; // its tasks use the others: it goes first
     std::unique_ptr<ControlDesk> control_;
+    bool leaving_ = false;
 };
 
 Result<void> QmgrProgram::prepare(service::Context& context)
@@ -93,15 +100,10 @@ Result<void> QmgrProgram::prepare(service::Context& context)
     if (!settings)
         return std::move(settings.error());
     settings_ = std::move(*settings);
-    const table::Context tables(context.loop, context.pool, context.config);
-    auto routes = RouteFinder::open(context.loop, context.config, tables);
+    auto routes = RouteFinder::open(context.loop, context.config, table::Context(context.loop, context.pool, context.config));
     if (!routes)
         return std::move(routes.error());
     routes_ = std::move(*routes);
-    auto intake = queue::IntakeTables::open(context.config, tables);
-    if (!intake)
-        return std::move(intake.error());
-    tables_ = std::move(*intake);
     return Result<void>();
 }
 
@@ -117,9 +119,11 @@ Result<void> QmgrProgram::started(service::Context& context)
         return std::move(pool.error());
     pool_ = std::move(*pool);
     leases_ = std::make_unique<queue::LeaseDesk>(*pool_);
-    notices_ = std::make_unique<NoticeWriter>(context.pool, *pool_, *tables_, settings_);
+    notices_ = std::make_unique<NoticeWriter>(context.pool, *pool_, settings_);
+    RETURN_IF_ERROR(notices_->open_tables(context.config, table::Context(context.loop, context.pool, context.config)));
     control_ = std::make_unique<ControlDesk>(context.loop, *scheduler_, *routes_);
     scheduler_->attach(*pool_, *notices_);
+    context.loop.on_signal(SIGHUP, [this, &context] { reload(context); });
     context.background.spawn(find_messages(context));
     return Result<void>();
 }
@@ -145,9 +149,52 @@ Task<void> QmgrProgram::serve(service::Context& context, UniqueFd connection, ne
         co_await control_->serve(std::move(channel));
 }
 
-void QmgrProgram::on_drain(service::Context&)
+// A new configuration is taken over by the running process: a successor would have to wait for the last
+// delivery of this one, and all mail with it.
+void QmgrProgram::reload(service::Context& context)
 {
+    const std::string& directory = context.config.directory();
+    std::vector<config::Fault> faults;
+    auto services = config::load_master_cf(directory, context.config, faults);
+    config::Overrides overrides;
+    if (services)
+        for (const config::Service& service : *services)
+            if (service.name == context.service_name && service.type == config::ServiceType::Unix)
+                overrides = service.overrides;
+    auto loaded = config::Config::load(directory, overrides, faults);
+    auto settings = loaded ? Settings::from_config(**loaded) : Result<Settings>(loaded.error());
+    Result<void> opened = settings ? Result<void>() : Result<void>(settings.error());
+    if (opened)
+        opened = routes_->reopen(**loaded, table::Context(context.loop, context.pool, **loaded));
+    if (opened)
+        opened = notices_->open_tables(**loaded, table::Context(context.loop, context.pool, **loaded));
+    if (!opened) {
+        log::error("reload: ", opened.error().full_text(), "; the old configuration stays in use");
+        return;
+    }
+    if (settings->queue_directory != settings_.queue_directory || settings->data_directory != settings_.data_directory)
+        log::warning("reload: queue_directory and data_directory change with a restart only");
+    settings_ = std::move(*settings);
+    reloaded_before_ = std::exchange(reloaded_, std::move(*loaded));
+    scheduler_->settings_changed();
+    log::info("configuration reloaded");
+}
+
+// Those who put mail into the queue are served until the last delivery is over: they notice nothing.
+Task<void> QmgrProgram::leave_when_quiet(service::Context& context)
+{
+    while (!scheduler_->quiet())
+        co_await sleep_for(context.loop, Duration::milliseconds(20));
+    (void)co_await pool_->settle(); // what is not on disk yet will be found out anew
+    context.finish(0);
+}
+
+void QmgrProgram::on_drain(service::Context& context)
+{
+    if (std::exchange(leaving_, true))
+        return;
     scheduler_->pause();
+    context.background.spawn(leave_when_quiet(context));
 }
 
 void QmgrProgram::on_end(service::Context&)
@@ -157,7 +204,7 @@ void QmgrProgram::on_end(service::Context&)
 
 bool QmgrProgram::idle() const
 {
-    return scheduler_->quiet();
+    return false; // it leaves by itself
 }
 
 } // namespace posthouse::qmgr

@@ -13,12 +13,16 @@ constexpr Duration remembered_for = Duration::seconds(5);
 constexpr size_t most_remembered = 5000;
 constexpr Duration between_checks = Duration::seconds(1);
 
+bool depends_on_sender(const config::Config& config)
+{
+    return !config.text("sender_dependent_relayhost_maps").empty() ||
+           !config.text("sender_dependent_default_transport_maps").empty();
+}
+
 } // namespace
 
 RouteFinder::RouteFinder(Loop& loop, const config::Config& config, const table::Context& context)
-    : loop_(loop), config_(config), context_(context),
-      by_sender_(!config.text("sender_dependent_relayhost_maps").empty() ||
-                 !config.text("sender_dependent_default_transport_maps").empty()),
+    : loop_(loop), config_(&config), context_(context), by_sender_(depends_on_sender(config)),
       next_check_(loop.now() + between_checks)
 {
 }
@@ -65,15 +69,24 @@ void RouteFinder::reopen_when_stale()
     next_check_ = loop_.now() + between_checks;
     if (!router_->stale())
         return;
-    auto router = queue::Router::open(config_, context_);
-    if (!router) {
-        log::warning("routing tables have changed but cannot be opened: ", router.error().full_text(),
+    if (auto opened = reopen(*config_, context_); !opened)
+        log::warning("routing tables have changed but cannot be opened: ", opened.error().full_text(),
                      "; the old ones stay in use");
-        return;
-    }
-    log::info("routing tables have changed: opened anew");
+    else
+        log::info("routing tables have changed: opened anew");
+}
+
+Result<void> RouteFinder::reopen(const config::Config& config, const table::Context& context)
+{
+    auto router = queue::Router::open(config, context);
+    if (!router)
+        return std::move(router.error());
     router_ = std::move(*router);
+    config_ = &config;
+    context_ = context;
+    by_sender_ = depends_on_sender(config);
     remembered_.clear();
+    return Result<void>();
 }
 
 } // namespace posthouse::qmgr

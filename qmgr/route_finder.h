@@ -27,6 +27,9 @@ public:
 
     void forget(); // what is remembered
 
+    // With another configuration, after a reload. On an Error the old tables stay in use.
+    Result<void> reopen(const config::Config& config, const table::Context& context);
+
 private:
     RouteFinder(Loop& loop, const config::Config& config, const table::Context& context);
     void reopen_when_stale();
@@ -39,9 +42,9 @@ private:
     };
 
     Loop& loop_;
-    const config::Config& config_;
+    const config::Config* config_;
     table::Context context_;
-    bool by_sender_ = false; // a sender-dependent map is in use
+    bool by_sender_; // a sender-dependent map is in use
     std::shared_ptr<queue::Router> router_; // owners: this, and the lookups that began with it
     std::unordered_map<std::string, Remembered> remembered_;
     Instant next_check_;

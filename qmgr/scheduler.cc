@@ -245,6 +245,13 @@ void Scheduler::begin(queue::StoredMessage stored, const WaitingMessage* record,
 
 // ---- the end
 
+void Scheduler::settings_changed()
+{
+    for (auto& [name, one] : transports_)
+        one->adopt(settings_.transport(name));
+    admit_soon();
+}
+
 void Scheduler::pause()
 {
     paused_ = true;

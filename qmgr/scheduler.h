@@ -59,6 +59,7 @@ public:
     void attach(queue::SlotPool& pool, NoticeSender& notices);
     void scan_ended();
 
+    void settings_changed(); // after a reload: the Settings object has new values
     void pause();         // starts no delivery any more
     bool quiet() const;   // no delivery runs, no message is being concluded
     void leave_in_order(); // the index gets what is active; last call

@@ -68,12 +68,12 @@ public:
         part->settings = std::move(*read);
         const table::Context context(loop, threads, *config);
         part->routes = *RouteFinder::open(loop, *config, context);
-        part->tables = *queue::IntakeTables::open(*config, context);
         part->index = *WaitingIndex::open(loop, part->settings.data_directory);
         part->scheduler = std::make_unique<Scheduler>(loop, part->settings, *part->routes, *part->index);
         part->pool = *queue::SlotPool::open(loop, threads, part->settings.queue_directory, part->settings.pool,
                                             *part->scheduler);
-        part->notices = std::make_unique<NoticeWriter>(threads, *part->pool, *part->tables, part->settings);
+        part->notices = std::make_unique<NoticeWriter>(threads, *part->pool, part->settings);
+        REQUIRE(part->notices->open_tables(*config, context));
         part->scheduler->attach(*part->pool, *part->notices);
         REQUIRE(test::run_task(loop, part->pool->scan()));
         part->scheduler->scan_ended();
@@ -158,7 +158,6 @@ public:
     struct Part {
         Settings settings;
         std::unique_ptr<RouteFinder> routes;
-        std::unique_ptr<queue::IntakeTables> tables;
         std::unique_ptr<WaitingIndex> index;
         std::unique_ptr<Scheduler> scheduler;
         std::unique_ptr<queue::SlotPool> pool;
