@@ -303,7 +303,8 @@ Task<Result<std::unique_ptr<NewMessage>>> QueueClient::begin(Deadline deadline)
         if (impl_->refused && impl_->loop.now() - impl_->refused_at < refusal_is_fresh)
             co_return impl_->why_no_lease();
         impl_->request_more();
-        if (!co_await impl_->changed.wait(deadline))
+        const bool in_time = co_await impl_->changed.wait(deadline);
+        if (!in_time)
             co_return impl_->why_no_lease();
     }
     co_return impl_->new_message();

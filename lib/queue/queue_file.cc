@@ -187,6 +187,8 @@ Result<Examination> examine_file(int fd, uint64_t number, Depth depth)
         result = examine_without_message(header, magic, is_sound);
     } else if (!is_sound) {
         result.reason = "the header does not agree with its checksum";
+        if (header.size() == header_size && number_of(read_fields(header).id) == number)
+            result.id = read_fields(header).id; // to name what is left of it
     } else {
         const Fields fields = read_fields(header);
         result.id = fields.id;

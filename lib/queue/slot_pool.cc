@@ -18,6 +18,7 @@ namespace posthouse::queue {
 namespace {
 
 constexpr int64_t million = 1000000;
+constexpr Duration settle_timeout = Duration::seconds(30);
 
 void log_if_failed(const Result<void>& outcome, std::string_view what, uint64_t number)
 {
@@ -113,6 +114,8 @@ void SlotPool::Impl::note_fact(const Fact& fact)
     journal->add(fact);
     flush_later();
 }
+
+bool SlotPool::Impl::has_unwritten_facts() const { return flushing || journal->has_pending(); }
 
 void SlotPool::Impl::sync_in_background(UniqueFd file)
 {
@@ -347,8 +350,9 @@ Task<Result<std::unique_ptr<NewMessage>>> SlotPool::begin(Deadline)
 Task<Result<void>> SlotPool::settle()
 {
     impl_->flush();
-    while (impl_->flushing || impl_->journal->has_pending()) {
-        if (!co_await impl_->changed.wait(Deadline::after(Duration::seconds(30))))
+    while (impl_->has_unwritten_facts()) {
+        const bool in_time = co_await impl_->changed.wait(Deadline::after(settle_timeout));
+        if (!in_time)
             co_return Error::timed_out("sync mark journal");
         impl_->flush();
     }

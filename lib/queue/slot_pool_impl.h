@@ -93,6 +93,7 @@ struct SlotPool::Impl final : SlotOwner, std::enable_shared_from_this<SlotPool::
     void take_notice(CommittedMessage message, Arrival how);
     void adopt(StoredMessage message, Arrival how);
     void note_fact(const Fact& fact);
+    bool has_unwritten_facts() const;
     LiveMessage* find_live(uint64_t number);
     // Opens it for one change in place; a failure is logged.
     UniqueFd open_to_change(uint64_t number);
@@ -110,7 +111,8 @@ struct SlotPool::Impl final : SlotOwner, std::enable_shared_from_this<SlotPool::
     void flush();
     void flushed(const Result<void>& outcome, std::vector<RetiredSlot> slots);
     void checkpoint();
-    bool too_many_slots() const;
+    bool is_short() const;       // of free slots
+    bool too_many_slots() const; // to keep
 
     // ---- slot_pool_scan.cc
     Task<Result<void>> scan();

@@ -35,7 +35,8 @@ Task<Result<std::vector<LeasedFile>>> SlotPool::lease(size_t count, HolderId hol
             if (waited && impl.create_failed)
                 co_return *impl.create_failed;
         }
-        if (!co_await impl.changed.wait(deadline))
+        const bool in_time = co_await impl.changed.wait(deadline);
+        if (!in_time)
             co_return Error(ErrorKind::Temporary, "4.3.0", "no queue file in time");
     }
 }
@@ -84,7 +85,7 @@ bool SlotPool::Impl::disk_is_low()
 // Ahead of need. Retired slots are soon free again: new files only when there are too few of both.
 void SlotPool::Impl::make_supply()
 {
-    if (!scanned || free.size() >= limits.create_batch / 2)
+    if (!scanned || !is_short())
         return;
     if (!retired.empty())
         flush();
@@ -128,6 +129,8 @@ void SlotPool::Impl::created(SlotFiles::Created result)
     }
     changed.notify_all();
 }
+
+bool SlotPool::Impl::is_short() const { return free.empty() || free.size() < limits.create_batch / 2; }
 
 bool SlotPool::Impl::too_many_slots() const { return free.size() + retired.size() + retiring >= limits.pool_size; }
 
@@ -189,7 +192,7 @@ void SlotPool::Impl::flushed(const Result<void>& outcome, std::vector<RetiredSlo
     changed.notify_all();
     if (journal->wants_switch())
         checkpoint();
-    if (free.size() < limits.create_batch / 2)
+    if (is_short())
         flush(); // somebody waits for what was retired meanwhile
     else if (!retired.empty() || journal->has_pending())
         flush_later();

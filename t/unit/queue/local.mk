@@ -10,3 +10,13 @@ t_unit_queue_intake_test_SOURCES = \
 	%reldir%/rewrite_test.cc \
 	%reldir%/route_test.cc
 t_unit_queue_intake_test_LDADD = $(TEST_LDADD)
+
+check_PROGRAMS += t/unit/queue/queue_test
+TESTS += t/unit/queue/queue_test
+t_unit_queue_queue_test_SOURCES = \
+	%reldir%/pool_fixture.h \
+	%reldir%/queue_client_test.cc \
+	%reldir%/queue_file_test.cc \
+	%reldir%/queue_id_test.cc \
+	%reldir%/slot_pool_test.cc
+t_unit_queue_queue_test_LDADD = $(TEST_LDADD)
