@@ -2,6 +2,7 @@
 noinst_LIBRARIES += lib/service/libservice.a
 lib_service_libservice_a_SOURCES = \
 	%reldir%/command_line.cc %reldir%/command_line.h \
+	%reldir%/directories.cc %reldir%/directories.h \
 	%reldir%/log_setup.cc %reldir%/log_setup.h \
 	%reldir%/privileges.cc %reldir%/privileges.h \
 	%reldir%/sandbox.cc %reldir%/sandbox.h \

@@ -1,0 +1,116 @@
+// An instance's directories: see directories.h.
+#include "lib/service/directories.h"
+
+#include "lib/base/cat.h"
+#include "lib/service/privileges.h"
+
+#include <cerrno>
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace posthouse::service {
+
+namespace {
+
+struct Wanted {
+    const char* parameter;
+    const char* below;
+    bool owned; // by mail_owner, else by whoever runs master
+    bool drop_group;
+    mode_t mode;
+};
+
+// public/ lets the set-gid commands reach its sockets; maildrop/ lets them add, but not list.
+constexpr Wanted wanted[] = {
+    {"queue_directory", "", false, false, 0755},
+    {"queue_directory", "/mail", true, false, 0700},
+    {"queue_directory", "/corrupt", true, false, 0700},
+    {"queue_directory", "/private", true, false, 0700},
+    {"queue_directory", "/public", true, true, 0710},
+    {"queue_directory", "/maildrop", true, true, 01730},
+    {"queue_directory", "/pid", false, false, 0755},
+    {"data_directory", "", true, false, 0700},
+};
+
+std::string octal(mode_t mode)
+{
+    char text[8];
+    snprintf(text, sizeof text, "%04o", mode & 07777);
+    return text;
+}
+
+} // namespace
+
+Result<std::vector<Directory>> directories(const config::Config& config)
+{
+    const bool root = ::geteuid() == 0;
+    Identity owner;
+    owner.uid = ::geteuid();
+    owner.gid = ::getegid();
+    gid_t drop_group = owner.gid;
+    if (root) {
+        auto found = find_mail_owner(config.text("mail_owner"));
+        if (!found)
+            return std::move(found.error());
+        owner = std::move(*found);
+        const std::string& name = config.text("setgid_group");
+        const group* entry = ::getgrnam(name.c_str());
+        if (!entry)
+            return Error(ErrorKind::Config, cat("setgid_group: unknown group ", name));
+        drop_group = entry->gr_gid;
+    }
+    std::vector<Directory> all;
+    for (const Wanted& one : wanted)
+        all.push_back(Directory{cat(config.text(one.parameter), one.below), one.owned ? owner.uid : ::geteuid(),
+                                one.drop_group ? drop_group : one.owned ? owner.gid : ::getegid(), one.mode});
+    return all;
+}
+
+Result<void> make_directories(const config::Config& config)
+{
+    auto all = directories(config);
+    if (!all)
+        return std::move(all.error());
+    for (const Directory& directory : *all) {
+        if (::mkdir(directory.path.c_str(), 0700) != 0) {
+            if (errno == EEXIST)
+                continue;
+            return Error::system(cat("mkdir ", directory.path), errno);
+        }
+        if (::geteuid() == 0 && ::chown(directory.path.c_str(), directory.uid, directory.gid) != 0)
+            return Error::system(cat("chown ", directory.path), errno);
+        if (::chmod(directory.path.c_str(), directory.mode) != 0) // after chown, which clears bits
+            return Error::system(cat("chmod ", directory.path), errno);
+    }
+    return Result<void>();
+}
+
+Result<std::vector<std::string>> check_directories(const config::Config& config)
+{
+    auto all = directories(config);
+    if (!all)
+        return std::move(all.error());
+    std::vector<std::string> faults;
+    for (const Directory& directory : *all) {
+        struct stat status;
+        if (::lstat(directory.path.c_str(), &status) != 0) {
+            if (errno != ENOENT) // what is missing is made at the start
+                faults.push_back(Error::system(directory.path, errno).text());
+            continue;
+        }
+        if (!S_ISDIR(status.st_mode)) {
+            faults.push_back(cat(directory.path, ": is not a directory"));
+            continue;
+        }
+        if (::geteuid() == 0 && (status.st_uid != directory.uid || status.st_gid != directory.gid))
+            faults.push_back(cat(directory.path, ": wrong owner; chown ", directory.uid, ':', directory.gid, ' ',
+                                 directory.path));
+        if ((status.st_mode & 07777 & ~directory.mode) != 0)
+            faults.push_back(cat(directory.path, ": mode ", octal(status.st_mode), " lets others in; chmod ",
+                                 octal(directory.mode), ' ', directory.path));
+    }
+    return faults;
+}
+
+} // namespace posthouse::service

@@ -1,0 +1,223 @@
+/*
+NAME
+	master - supervise the programs of the mail system
+
+SYNOPSIS
+	master [-c config_dir] [-d]
+
+DESCRIPTION
+	master reads main.cf and master.cf, opens all listening sockets, and runs the other programs: a process
+	is started when a connection waits that none is free to take, when its wake-up time has come, or when
+	one has crashed. A program that crashes again and again is left alone for service_throttle_time.
+
+	It is started by posthouse(1), not by hand. As root, it gives each program the user and root directory
+	that master.cf says; as an ordinary user, everything runs as that user.
+
+	-c config_dir
+	    The directory of main.cf and master.cf instead of the default or MAIL_CONFIG.
+	-d  Go into the background once all sockets are open; exit with status 1 and the reason if that fails.
+
+	Signals:
+
+	SIGHUP
+	    Read the configuration again. Running programs finish what they have, new ones start with the new
+	    configuration. The sockets stay open, so no client is refused meanwhile.
+	SIGTERM
+	    Stop: the programs end their sessions and deliveries; master waits for them.
+
+SECURITY
+	master is the only process that stays root for long. It reads its own configuration and nothing else:
+	no byte from the network, no mail.
+
+FILES
+	queue_directory/pid/master.pid
+	    Locked while master runs.
+
+DIAGNOSTICS
+	A child that ends with a status other than 0 is logged with a warning. Faults of the configuration at
+	the start go to standard error, all at once; at a reload to the log, and the old one stays in force.
+
+SEE ALSO
+	posthouse(1), master.cf(5), main.cf(5)
+*/
+#include "lib/base/cat.h"
+#include "lib/config/config.h"
+#include "lib/config/master_cf.h"
+#include "lib/event/loop.h"
+#include "lib/log/log.h"
+#include "lib/service/directories.h"
+#include "lib/service/log_setup.h"
+#include "master/pid_file.h"
+#include "master/supervisor.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <string>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace posthouse::master {
+
+namespace {
+
+struct Options {
+    std::string directory;
+    bool detach = false;
+};
+
+struct Configuration {
+    std::unique_ptr<config::Config> config;
+    std::vector<config::Service> services;
+};
+
+Options parse_options(int argc, char** argv)
+{
+    Options options;
+    for (int letter; (letter = ::getopt(argc, argv, "c:d")) != -1;) {
+        if (letter == 'c')
+            options.directory = optarg;
+        else if (letter == 'd')
+            options.detach = true;
+        else
+            exit(64);
+    }
+    options.directory = config::Config::directory_from(options.directory);
+    return options;
+}
+
+// All faults of both files in one text.
+Result<Configuration> read_configuration(const std::string& directory)
+{
+    std::vector<config::Fault> faults;
+    Configuration read;
+    auto config = config::Config::load(directory, config::Overrides(), faults);
+    if (config) {
+        read.config = std::move(*config);
+        auto services = config::load_master_cf(directory, *read.config, faults);
+        if (services)
+            read.services = std::move(*services);
+    }
+    std::string text;
+    bool fatal = !read.config || read.services.empty();
+    for (const config::Fault& fault : faults) {
+        if (fault.warning)
+            continue;
+        fatal = true;
+        append_to(text, text.empty() ? "" : "\n", fault.to_text());
+    }
+    if (!fatal)
+        return read;
+    return Error(ErrorKind::Config, text.empty() ? cat(directory, "/master.cf: no service") : text);
+}
+
+// Daemons inherit: every descriptor that the system lets us have, standard ones on /dev/null.
+void prepare_process()
+{
+    rlimit files;
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+    }
+    ::umask(022);
+    ::signal(SIGPIPE, SIG_IGN);
+    (void)!::chdir("/");
+}
+
+void close_terminal(bool keep_output)
+{
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    ::dup2(null, STDIN_FILENO);
+    if (!keep_output)
+        ::dup2(null, STDOUT_FILENO);
+    if (!keep_output)
+        ::dup2(null, STDERR_FILENO);
+    if (null > STDERR_FILENO)
+        ::close(null);
+}
+
+// The parent waits until the child says that it is up, or has ended with its reason on standard error.
+void go_into_background(UniqueFd& ready)
+{
+    int pipe_ends[2];
+    if (::pipe2(pipe_ends, O_CLOEXEC) != 0)
+        log::fatal(Error::system("pipe", errno).text());
+    const UniqueFd reading(pipe_ends[0]);
+    ready.reset(pipe_ends[1]);
+    const pid_t child = ::fork();
+    if (child < 0)
+        log::fatal(Error::system("fork", errno).text());
+    if (child > 0) {
+        ready.reset();
+        char byte;
+        ::_exit(::read(reading.get(), &byte, 1) == 1 ? 0 : 1);
+    }
+    ::setsid();
+}
+
+void reload(const std::string& directory, Supervisor& supervisor, Configuration& configuration)
+{
+    auto read = read_configuration(directory);
+    if (!read) {
+        log::warning("reload: ", read.error().full_text(), ": the old configuration stays in force");
+        return;
+    }
+    configuration = std::move(*read);
+    if (auto opened = service::open_log(*configuration.config, "master"); !opened)
+        log::warning(opened.error().full_text());
+    log::info("reload -- version ", configuration.config->text("mail_version"), ", configuration ", directory);
+    supervisor.reload(*configuration.config, configuration.services);
+}
+
+Result<void> run(const Options& options)
+{
+    auto configuration = read_configuration(options.directory);
+    if (!configuration)
+        return std::move(configuration.error());
+    prepare_process();
+    RETURN_IF_ERROR(service::make_directories(*configuration->config));
+    auto lock = lock_pid_file(configuration->config->text("queue_directory"));
+    if (!lock)
+        return std::move(lock.error());
+    UniqueFd ready;
+    if (options.detach)
+        go_into_background(ready);
+    RETURN_IF_ERROR(write_pid(*lock));
+    RETURN_IF_ERROR(service::open_log(*configuration->config, "master"));
+    Loop loop;
+    Supervisor supervisor(loop);
+    loop.on_signal(SIGCHLD, [&] { supervisor.reap(); });
+    loop.on_signal(SIGHUP, [&] { reload(options.directory, supervisor, *configuration); });
+    for (const int number : {SIGTERM, SIGINT})
+        loop.on_signal(number, [&, number] {
+            log::info("terminating on signal ", number);
+            supervisor.stop();
+        });
+    RETURN_IF_ERROR(supervisor.start(*configuration->config, configuration->services));
+    log::info("daemon started -- version ", configuration->config->text("mail_version"), ", configuration ",
+              options.directory);
+    close_terminal(!options.detach);
+    if (ready)
+        (void)!::write(ready.get(), "", 1);
+    ready.reset();
+    loop.run();
+    return Result<void>();
+}
+
+} // namespace
+
+} // namespace posthouse::master
+
+int main(int argc, char** argv)
+{
+    const auto options = posthouse::master::parse_options(argc, argv);
+    auto done = posthouse::master::run(options);
+    if (done)
+        return 0;
+    fprintf(stderr, "posthouse: fatal: %s\n", done.error().full_text().c_str());
+    posthouse::log::write(posthouse::log::Level::Fatal, done.error().full_text());
+    return 1;
+}

@@ -1,0 +1,134 @@
+// The services of an instance: see supervisor.h.
+#include "master/supervisor.h"
+
+#include "lib/base/cat.h"
+#include "lib/log/log.h"
+#include "master/listeners.h"
+
+#include <algorithm>
+#include <csignal>
+#include <sys/wait.h>
+
+namespace posthouse::master {
+
+namespace {
+
+constexpr Duration stop_patience = Duration::seconds(15);
+
+// Entries that nothing has to be started for are passed over, with one line.
+bool is_run(const config::Service& service)
+{
+    if (service.use == config::ProgramUse::Run)
+        return true;
+    log::info("master.cf line ", service.line, ": service ", service.name, " is not started: ", service.note);
+    return false;
+}
+
+} // namespace
+
+Supervisor::Supervisor(Loop& loop) : loop_(loop), patience_(loop, [this] {
+    log::warning("some processes do not end: killing them");
+    signal_all(SIGKILL);
+})
+{
+}
+
+Result<void> Supervisor::start(const config::Config& config, const std::vector<config::Service>& services)
+{
+    const RunSettings settings = RunSettings::from_config(config);
+    std::vector<std::pair<const config::Service*, std::vector<UniqueFd>>> opened;
+    for (const config::Service& service : services) {
+        if (!is_run(service))
+            continue;
+        auto listeners = open_listeners(service, config);
+        if (!listeners)
+            return std::move(listeners.error());
+        opened.emplace_back(&service, std::move(*listeners));
+    }
+    for (auto& [service, listeners] : opened)
+        runners_.push_back(std::make_unique<ServiceRunner>(loop_, *service, settings, std::move(listeners)));
+    return Result<void>();
+}
+
+Supervisor::Runners::iterator Supervisor::find(const config::Service& service)
+{
+    return std::find_if(runners_.begin(), runners_.end(), [&](const auto& runner) {
+        return runner->service().name == service.name && runner->service().type == service.type
+            && runner->service().is_private() == service.is_private();
+    });
+}
+
+void Supervisor::reload(const config::Config& config, const std::vector<config::Service>& services)
+{
+    const RunSettings settings = RunSettings::from_config(config);
+    Runners kept;
+    for (const config::Service& service : services) {
+        if (!is_run(service))
+            continue;
+        const auto old = find(service);
+        if (old != runners_.end()) {
+            (*old)->replace(service, settings);
+            kept.push_back(std::move(*old));
+            runners_.erase(old);
+            continue;
+        }
+        auto listeners = open_listeners(service, config);
+        if (!listeners) {
+            log::warning(listeners.error().full_text(), ": this service is not started");
+            continue;
+        }
+        kept.push_back(std::make_unique<ServiceRunner>(loop_, service, settings, std::move(*listeners)));
+    }
+    for (auto& runner : runners_) {
+        runner->close();
+        closed_.push_back(std::move(runner));
+    }
+    runners_ = std::move(kept);
+    drop_closed();
+}
+
+void Supervisor::stop()
+{
+    if (std::exchange(stopping_, true))
+        return;
+    for (auto& runner : runners_)
+        runner->close();
+    signal_all(SIGTERM);
+    patience_.set(loop_.now() + stop_patience);
+    end_when_empty();
+}
+
+void Supervisor::signal_all(int signal_number)
+{
+    for (const Runners* group : {&runners_, &closed_})
+        for (const auto& runner : *group)
+            runner->signal_all(signal_number);
+}
+
+void Supervisor::reap()
+{
+    int status = 0;
+    for (pid_t pid = ::waitpid(-1, &status, WNOHANG); pid > 0; pid = ::waitpid(-1, &status, WNOHANG))
+        for (Runners* group : {&runners_, &closed_})
+            for (const auto& runner : *group)
+                if (runner->child_ended(pid, status))
+                    break;
+    loop_.post([this] {
+        drop_closed();
+        end_when_empty();
+    });
+}
+
+void Supervisor::drop_closed()
+{
+    std::erase_if(closed_, [](const auto& runner) { return runner->child_count() == 0; });
+}
+
+void Supervisor::end_when_empty()
+{
+    const bool empty = std::all_of(runners_.begin(), runners_.end(), [](const auto& r) { return r->child_count() == 0; });
+    if (stopping_ && empty && closed_.empty())
+        loop_.stop();
+}
+
+} // namespace posthouse::master
