@@ -28,3 +28,8 @@ t_fuzz_fuzz_maildrop_SOURCES = %reldir%/fuzz_maildrop.cc
 t_fuzz_fuzz_maildrop_LDADD = $(FUZZ_LDADD)
 t_fuzz_fuzz_intake_SOURCES = %reldir%/fuzz_intake.cc
 t_fuzz_fuzz_intake_LDADD = $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_smtpd_session
+check_PROGRAMS += t/fuzz/fuzz_smtpd_session
+t_fuzz_fuzz_smtpd_session_SOURCES = %reldir%/fuzz_smtpd_session.cc
+t_fuzz_fuzz_smtpd_session_LDADD = smtpd/libsmtpd.a $(FUZZ_LDADD)
