@@ -30,3 +30,15 @@ tools_postqueue_LDADD = tools/libqueuetools.a $(LDADD)
 bin_PROGRAMS += tools/mailq
 tools_mailq_SOURCES = %reldir%/mailq.cc
 tools_mailq_LDADD = tools/libqueuetools.a $(LDADD)
+
+# postmap, postalias, newaliases.
+noinst_LIBRARIES += tools/libtabletools.a
+tools_libtabletools_a_SOURCES = %reldir%/table_command.cc %reldir%/table_command.h
+sbin_PROGRAMS += tools/postmap tools/postalias
+tools_postmap_SOURCES = %reldir%/postmap.cc
+tools_postmap_LDADD = tools/libtabletools.a $(LDADD)
+tools_postalias_SOURCES = %reldir%/postalias.cc
+tools_postalias_LDADD = tools/libtabletools.a $(LDADD)
+bin_PROGRAMS += tools/newaliases
+tools_newaliases_SOURCES = %reldir%/newaliases.cc
+tools_newaliases_LDADD = tools/libtabletools.a $(LDADD)
