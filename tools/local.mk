@@ -42,3 +42,11 @@ tools_postalias_LDADD = tools/libtabletools.a $(LDADD)
 bin_PROGRAMS += tools/newaliases
 tools_newaliases_SOURCES = %reldir%/newaliases.cc
 tools_newaliases_LDADD = tools/libtabletools.a $(LDADD)
+
+# Starting, stopping and looking after an instance.
+sbin_PROGRAMS += tools/posthouse
+tools_posthouse_SOURCES = \
+	%reldir%/instance_processes.cc %reldir%/instance_processes.h \
+	%reldir%/posthouse.cc \
+	%reldir%/set_permissions.cc %reldir%/set_permissions.h
+tools_posthouse_LDADD = tools/libqueuetools.a $(LDADD)

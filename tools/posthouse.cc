@@ -1,0 +1,276 @@
+/*
+NAME
+	posthouse - start, stop and look after the mail system
+
+SYNOPSIS
+	posthouse [-c config_dir] command
+
+DESCRIPTION
+	Commands:
+
+	check
+	    Say everything that is wrong with main.cf, master.cf and the directories, and what is set without
+	    an effect. Exit with status 1 if the mail system could not start.
+	start
+	    Check, start in the background, return when mail is taken; or say why not.
+	start-fg
+	    The same in the foreground, for a container or a supervisor.
+	stop
+	    End in order: sessions are told, deliveries are finished or put off. Waits for the end.
+	abort
+	    End at once. Nothing is lost; what was under way is done again later.
+	reload
+	    Read the configuration again. Running programs finish with the old one.
+	flush
+	    Try all mail in the queue now.
+	status
+	    Say whether it runs, and list its processes: program, pid, age, user.
+	set-permissions
+	    Give the queue's directories and the set-gid commands their owners and modes.
+
+	Options:
+
+	-c config_dir
+	    The directory of main.cf and master.cf instead of the default or MAIL_CONFIG.
+
+ENVIRONMENT
+	MAIL_CONFIG
+	    The configuration directory, when there is no -c.
+
+DIAGNOSTICS
+	Exit status 0: done. 1: not done, the reason is on standard error. 64: wrong usage.
+
+SEE ALSO
+	master(8), main.cf(5), master.cf(5), mailq(1), postsuper(1)
+*/
+#include "lib/base/ascii.h"
+#include "lib/base/cat.h"
+#include "lib/base/file.h"
+#include "lib/config/config.h"
+#include "lib/config/master_cf.h"
+#include "lib/ipc/channel.h"
+#include "lib/service/directories.h"
+#include "tools/control_client.h"
+#include "tools/instance_processes.h"
+#include "tools/set_permissions.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+namespace posthouse::tools {
+
+namespace {
+
+constexpr int usage_status = 64;
+constexpr int stop_seconds = 60;
+
+constexpr const char* usage_text =
+    "usage: posthouse [-c config_dir] command\n"
+    "  check            say what is wrong with the configuration and the directories\n"
+    "  start, start-fg  start in the background, in the foreground\n"
+    "  stop, abort      end in order, end at once\n"
+    "  reload           read the configuration again\n"
+    "  flush            try all mail in the queue now\n"
+    "  status           list the processes\n"
+    "  set-permissions  give directories and set-gid commands their owners and modes\n";
+
+struct Instance {
+    std::string directory;
+    std::unique_ptr<config::Config> config;
+    const std::string& queue() const { return config->text("queue_directory"); }
+};
+
+int complain(const Error& error)
+{
+    fprintf(stderr, "posthouse: %s\n", error.full_text().c_str());
+    return 1;
+}
+
+// Every fault of both files, then of the directories; false when it could not start.
+bool check_configuration(const std::string& directory, Instance& into)
+{
+    std::vector<config::Fault> faults;
+    auto config = config::Config::load(directory, config::Overrides(), faults);
+    bool good = static_cast<bool>(config);
+    if (good) {
+        into.config = std::move(*config);
+        good = static_cast<bool>(config::load_master_cf(directory, *into.config, faults));
+    }
+    for (const config::Fault& fault : faults)
+        fprintf(stderr, "%s\n", fault.to_text().c_str());
+    if (!good && faults.empty())
+        complain(config.error());
+    return good;
+}
+
+int cmd_check(Instance& instance)
+{
+    if (!check_configuration(instance.directory, instance))
+        return 1;
+    for (const config::Notice& notice : config::later_features_set(*instance.config))
+        fprintf(stderr, "%s, line %d: %s: %s\n", notice.file.c_str(), notice.line, notice.parameter.c_str(),
+                notice.text.c_str());
+    auto faults = service::check_directories(*instance.config);
+    if (!faults)
+        return complain(faults.error());
+    for (const std::string& fault : *faults)
+        fprintf(stderr, "%s\n", fault.c_str());
+    const std::string master = cat(instance.config->text("daemon_directory"), "/master");
+    if (::access(master.c_str(), X_OK) != 0)
+        return complain(Error::system(cat("daemon_directory: ", master), errno));
+    return 0;
+}
+
+int run_master(const Instance& instance, bool background)
+{
+    const std::string path = cat(instance.config->text("daemon_directory"), "/master");
+    std::vector<const char*> words = {"master", "-c", instance.directory.c_str()};
+    if (background)
+        words.push_back("-d");
+    words.push_back(nullptr);
+    ::execv(path.c_str(), const_cast<char**>(words.data()));
+    return complain(Error::system(cat("cannot run ", path), errno));
+}
+
+int start(Instance& instance, bool background)
+{
+    if (const int fault = cmd_check(instance); fault != 0)
+        return fault;
+    if (auto pid = running_master(instance.queue())) {
+        fprintf(stderr, "posthouse: the mail system is already running (master pid %d)\n", *pid);
+        return 1;
+    }
+    return run_master(instance, background);
+}
+
+int cmd_start(Instance& instance) { return start(instance, true); }
+int cmd_start_fg(Instance& instance) { return start(instance, false); }
+
+int not_running()
+{
+    fprintf(stderr, "posthouse: the mail system is not running\n");
+    return 1;
+}
+
+int signal_master(const Instance& instance, int number)
+{
+    const auto pid = running_master(instance.queue());
+    if (!pid)
+        return not_running();
+    if (::kill(*pid, number) != 0)
+        return complain(Error::system(cat("signal to master, pid ", *pid), errno));
+    return 0;
+}
+
+int cmd_stop(Instance& instance)
+{
+    if (const int fault = signal_master(instance, SIGTERM); fault != 0)
+        return fault;
+    for (int tenths = 0; tenths < stop_seconds * 20; ++tenths) {
+        if (!running_master(instance.queue()))
+            return 0;
+        ::usleep(50000);
+    }
+    fprintf(stderr, "posthouse: it has not ended within %d seconds: see the log, or use abort\n", stop_seconds);
+    return 1;
+}
+
+// Master first, so that it starts nothing anew.
+int cmd_abort(Instance& instance)
+{
+    const auto pid = running_master(instance.queue());
+    if (!pid)
+        return not_running();
+    const std::vector<Process> children = processes_below(*pid);
+    ::kill(*pid, SIGKILL);
+    for (const Process& child : children)
+        ::kill(child.pid, SIGKILL);
+    return 0;
+}
+
+int cmd_reload(Instance& instance)
+{
+    if (!check_configuration(instance.directory, instance))
+        return 1;
+    return signal_master(instance, SIGHUP);
+}
+
+int cmd_flush(Instance& instance)
+{
+    auto client = ControlClient::connect(instance.queue());
+    if (!client)
+        return complain(client.error());
+    queue::ControlFlush request;
+    request.what = queue::FlushWhat::All;
+    auto end = (*client)->ask(request.to_frame());
+    return end ? 0 : complain(end.error());
+}
+
+int cmd_status(Instance& instance)
+{
+    const auto pid = running_master(instance.queue());
+    if (!pid)
+        return not_running();
+    printf("the mail system is running: master pid %d\n", *pid);
+    for (const Process& process : processes_below(*pid))
+        printf("  %-10s pid %-8d up %-10s user %s\n", process.name.c_str(), process.pid,
+               age_text(process.age_seconds).c_str(), process.user.c_str());
+    return 0;
+}
+
+int cmd_set_permissions(Instance& instance)
+{
+    if (auto done = set_permissions(*instance.config); !done)
+        return complain(done.error());
+    return 0;
+}
+
+struct Command {
+    const char* name;
+    int (*run)(Instance&);
+    bool reads_configuration; // before it runs; the others do it themselves and list all faults
+};
+constexpr Command commands[] = {
+    {"check", cmd_check, false},   {"start", cmd_start, false},   {"start-fg", cmd_start_fg, false},
+    {"stop", cmd_stop, true},      {"abort", cmd_abort, true},    {"reload", cmd_reload, false},
+    {"flush", cmd_flush, true},    {"status", cmd_status, true},  {"set-permissions", cmd_set_permissions, true},
+};
+
+int run(int argc, char** argv)
+{
+    std::string directory;
+    int at = 1;
+    if (at + 1 < argc && strcmp(argv[at], "-c") == 0) {
+        directory = argv[at + 1];
+        at += 2;
+    }
+    const std::string_view name = at < argc ? argv[at] : "";
+    if (name == "--help" || name == "-h" || name == "help") {
+        fputs(usage_text, stdout);
+        return 0;
+    }
+    for (const Command& command : commands) {
+        if (name != command.name || at + 1 != argc)
+            continue;
+        Instance instance;
+        instance.directory = config::Config::directory_from(directory);
+        if (command.reads_configuration && !check_configuration(instance.directory, instance))
+            return 1;
+        return command.run(instance);
+    }
+    fputs(usage_text, stderr);
+    return usage_status;
+}
+
+} // namespace
+
+} // namespace posthouse::tools
+
+int main(int argc, char** argv) { return posthouse::tools::run(argc, argv); }
