@@ -1,0 +1,131 @@
+// The client as qmgr sees it: requests in, outcomes out, over a channel.
+#include "lib/event/notify.h"
+#include "smtp/agent.h"
+#include "t/support/catch.h"
+#include "t/support/run_task.h"
+#include "t/unit/delivery/peer.h"
+
+#include <sys/socket.h>
+
+using namespace posthouse;
+using namespace posthouse::test;
+using queue::DeliveryStatus;
+
+namespace {
+
+const std::string hello = "S: 220 mx ESMTP\nC: EHLO client.example\nS: 250-mx\nS: 250 PIPELINING\n";
+const std::string transaction = "C: MAIL\nC: RCPT TO:\nC: DATA\nS: 250 Ok\nS: 250 Ok\nS: 354 go\nD\nS: 250 Ok\n";
+
+// qmgr's end and an agent that serves it.
+class Pair {
+public:
+    explicit Pair(Client& client) : tasks_(client.loop)
+    {
+        int fds[2];
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+        queue_manager = std::make_unique<ipc::Channel>(client.loop, UniqueFd(fds[0]));
+        agent = std::make_unique<smtp_client::Agent>(client.loop, client.settings, client.names, *client.cache, UniqueFd(fds[1]));
+        tasks_.spawn(serve(*this));
+    }
+    std::unique_ptr<ipc::Channel> queue_manager;
+    std::unique_ptr<smtp_client::Agent> agent;
+    bool served = false;
+
+private:
+    static Task<void> serve(Pair& pair)
+    {
+        co_await pair.agent->serve();
+        pair.served = true;
+    }
+    TaskGroup tasks_;
+};
+
+template <class Message>
+Message receive(Client& client, Pair& pair)
+{
+    auto frame = run_task(client.loop, pair.queue_manager->receive(Deadline::after(Duration::seconds(5))));
+    REQUIRE(frame);
+    auto message = Message::from_frame(*frame);
+    REQUIRE(message);
+    return std::move(*message);
+}
+
+} // namespace
+
+TEST_CASE("an agent says hello, delivers, and answers each request")
+{
+    Client client;
+    Peer peer(client.loop, {hello + transaction, hello + transaction});
+    Pair pair(client);
+    const auto greeting = receive<queue::AgentHello>(client, pair);
+    CHECK(greeting.max_concurrent == 100);
+    for (uint64_t serial : {1u, 2u}) {
+        auto request = client.request(bracketed(peer), {"a@b.example"});
+        request.serial = serial;
+        REQUIRE(pair.queue_manager->post(std::move(request).to_frame()));
+    }
+    for (int i = 0; i < 2; ++i) {
+        const auto done = receive<queue::DeliveryDone>(client, pair);
+        REQUIRE(done.outcomes.size() == 1);
+        CHECK(done.outcomes[0].serial == done.serial);
+        CHECK(done.outcomes[0].status == DeliveryStatus::Delivered);
+    }
+    CHECK(peer.contents.size() == 2);
+}
+
+TEST_CASE("an agent that is told to stop ends its deliveries and answers for them")
+{
+    Client client;
+    Peer peer(client.loop, {"S: 220 mx ESMTP\nC: EHLO\nS: 250-mx\nS: 250 PIPELINING\n" + transaction});
+    Pair pair(client);
+    receive<queue::AgentHello>(client, pair);
+    REQUIRE(pair.queue_manager->post(client.request(bracketed(peer), {"a@b.example"}).to_frame()));
+    for (int i = 0; i < 100 && peer.connections == 0; ++i)
+        client.loop.run_once(Duration::milliseconds(10));
+    pair.agent->stop();
+    const auto done = receive<queue::DeliveryDone>(client, pair);
+    CHECK(done.outcomes.at(0).status == DeliveryStatus::Delivered);
+    for (int i = 0; i < 10 && !pair.served; ++i)
+        client.loop.run_once(Duration::milliseconds(10));
+    CHECK(pair.served);
+}
+
+TEST_CASE("when the queue manager goes away deliveries under way are given up")
+{
+    const long before = task_detail::live_frames;
+    {
+        Client client;
+        Peer peer(client.loop, {"S: 220 mx ESMTP\nC: EHLO\nHANG"});
+        Pair pair(client);
+        receive<queue::AgentHello>(client, pair);
+        REQUIRE(pair.queue_manager->post(client.request(bracketed(peer), {"a@b.example"}).to_frame()));
+        for (int i = 0; i < 100 && peer.lines.empty(); ++i)
+            client.loop.run_once(Duration::milliseconds(10));
+        pair.queue_manager.reset();
+        for (int i = 0; i < 10 && !pair.served; ++i)
+            client.loop.run_once(Duration::milliseconds(10));
+        CHECK(pair.served);
+    }
+    CHECK(task_detail::live_frames == before);
+}
+
+TEST_CASE("a cancelled delivery tries no further host and leaves its recipients open")
+{
+    Client client;
+    client.names.add_mx("b.example", 10, "one.example");
+    client.names.add_mx("b.example", 20, "two.example");
+    client.names.add_address("one.example", "127.0.0.1");
+    client.names.add_address("two.example", "127.0.0.2");
+    client.settings.helo_timeout = Duration::milliseconds(200);
+    Peer one(client.loop, {"HANG"});
+    Peer two(client.loop, {hello + transaction}, "127.0.0.2", one.port());
+    Pair pair(client);
+    receive<queue::AgentHello>(client, pair);
+    REQUIRE(pair.queue_manager->post(client.request(cat("b.example:", one.port()), {"a@b.example"}).to_frame()));
+    for (int i = 0; i < 100 && one.connections == 0; ++i)
+        client.loop.run_once(Duration::milliseconds(10));
+    REQUIRE(pair.queue_manager->post(queue::DeliveryCancel(7).to_frame()));
+    const auto done = receive<queue::DeliveryDone>(client, pair);
+    CHECK(done.outcomes.empty());
+    CHECK(two.connections == 0);
+}
