@@ -255,7 +255,7 @@ DropOutcome Drop::quarantine(std::string_view why)
     if (::renameat(context_.maildrop, name_.c_str(), context_.corrupt, name_.c_str()) == 0)
         return DropOutcome::Rejected;
     log::warning("maildrop/", name_, ": ", Error::system("rename into corrupt/", errno).full_text());
-    return DropOutcome::Retry;
+    return DropOutcome::Stuck;
 }
 
 DropOutcome Drop::remove()

@@ -31,7 +31,7 @@ enum class DropOutcome : unsigned char {
     Incomplete, // still being written, or gone
     Retry,      // stays; try again later
     Rejected,   // moved to corrupt/, or removed when it was never completed
-    Stuck,      // queued, but the file cannot be removed: must not be taken again
+    Stuck,      // done with, but the file cannot be removed: must not be taken again
 };
 
 Task<DropOutcome> take_drop(DropContext& context, std::string name);
