@@ -139,7 +139,7 @@ Task<Result<CommandLine>> Chat::read_line(size_t limit, Deadline deadline)
 Task<Result<void>> Chat::skip_line(Deadline deadline)
 {
     size_t skipped = 0;
-    while (skipped <= limits_.skip_at_most) {
+    while (true) {
         const std::string_view input = buffered();
         const size_t lf = input.find('\n');
         if (lf != std::string_view::npos) {
@@ -148,6 +148,8 @@ Task<Result<void>> Chat::skip_line(Deadline deadline)
         }
         skipped += input.size();
         consume(input.size());
+        if (skipped > limits_.skip_at_most)
+            break;
         CO_CHECK(co_await read_more(deadline));
     }
     co_return Error(ErrorKind::Permanent, "5.5.2", "line without an end");
