@@ -202,7 +202,7 @@ class Posthouse(Server):
         with open(os.path.join(self.folder, "etc/master.cf"), "w") as master:
             master.write("127.0.0.1:%d inet n - y - - smtpd\n" % self.port +
                          "pickup unix n - y 60 1 pickup\nqmgr unix n - n 300 1 qmgr\nsmtp unix - - y - - smtp\n"
-                         "relay unix - - y - - smtp\nvirtual unix - n n - - local\nlocal unix - n n - - local\n")
+                         "relay unix - - y - - smtp\nvirtual unix - n n - - virtual\nlocal unix - n n - - local\n")
 
 
 class Postfix(Server):

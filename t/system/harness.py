@@ -44,8 +44,8 @@ SOURCE = os.path.abspath(os.environ.get("top_srcdir", os.path.join(os.path.dirna
 PATIENCE = float(os.environ.get("POSTHOUSE_TEST_PATIENCE", "20"))
 
 DAEMONS = {"master": "master/master", "smtpd": "smtpd/smtpd", "pickup": "smtpd/pickup", "qmgr": "qmgr/qmgr",
-           "smtp": "smtp/smtp", "lmtp": "smtp/smtp", "relay": "smtp/smtp", "local": "local/local",
-           "virtual": "local/local"}
+           "smtp": "smtp/smtp", "lmtp": "smtp/lmtp", "local": "local/local",
+           "virtual": "local/virtual"}
 COMMAND_LINKS = {"mailq": "sendmail", "newaliases": "sendmail"}
 
 MAIN_CF = """
@@ -66,10 +66,10 @@ smtpd_peername_lookup = no
 smtp_host_lookup = native
 virtual_mailbox_domains = example.com
 virtual_mailbox_base = {folder}/mail
-virtual_mailbox_maps = regexp:{{{{/^([a-z0-9.-]+)@example\\.com$/ $1/}}}}
+virtual_mailbox_maps = regexp:{{{{/^([a-z0-9.-]+)@example\\.com$$/ $$1/}}}}
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
-virtual_minimum_uid = 0
+virtual_minimum_uid = 1
 minimal_backoff_time = 1s
 maximal_backoff_time = 2s
 queue_run_delay = 1s
@@ -85,7 +85,7 @@ smtp      unix  - - {chroot} -   - smtp
 relay     unix  - - {chroot} -   - smtp
 lmtp      unix  - - {chroot} -   - lmtp
 local     unix  - n n -   - local
-virtual   unix  - n n -   - local
+virtual   unix  - n n -   - virtual
 """
 
 

@@ -50,7 +50,7 @@ virtual_mailbox_maps = inline:{ { friend@example.com = friend/ } }
 virtual_mailbox_base = $dir/mail
 virtual_uid_maps = static:$(id -u)
 virtual_gid_maps = static:$(id -g)
-virtual_minimum_uid = 0
+virtual_minimum_uid = 1
 CF
     cat >"$dir/etc/master.cf" <<CF
 127.0.0.1:$port inet n - n - - smtpd
@@ -58,9 +58,9 @@ pickup    unix  n - n 60  1 pickup
 qmgr      unix  n - n 300 1 qmgr
 smtp      unix  - - n -   - smtp
 relay     unix  - - n -   - smtp
-lmtp      unix  - - n -   - smtp
+lmtp      unix  - - n -   - lmtp
 local     unix  - n n -   - local
-virtual   unix  - n n -   - local
+virtual   unix  - n n -   - virtual
 CF
 }
 
