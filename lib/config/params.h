@@ -37,7 +37,6 @@ enum : uint32_t {
     Later = 1 << 16,  // accepted, checked, without effect: the feature is not there yet
     Unused = 1 << 17, // accepted without effect: what it tunes does not exist here
     Lmtp = 1 << 18,   // smtp_NAME has a twin lmtp_NAME with the same default
-    TransportSuffix = 1 << 19, // also as TRANSPORT_..., see transport_suffixes()
 };
 } // namespace use
 
