@@ -1,0 +1,252 @@
+"""Delivery into mailboxes: local and virtual, aliases, and the commands that make alias tables."""
+import glob
+import os
+import pwd
+import re
+import stat
+import subprocess
+import unittest
+
+import harness
+
+
+def users_in_spool(post, user):
+    return sorted(glob.glob(os.path.join(post.folder, "spool-mail", user, "new", "*")))
+
+
+def read(path):
+    with open(path, errors="surrogateescape") as text:
+        return text.read()
+
+
+class Local(harness.TestCase):
+    """mydestination, aliases and mailboxes in a spool of Maildirs; the user is the one the suite runs as."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.post = harness.Instance(cls, main_cf="""
+mydestination = here.example
+alias_maps = lmdb:{etc}/aliases
+alias_database = lmdb:{etc}/aliases
+mail_spool_directory = {folder}/spool-mail/
+recipient_delimiter = +
+""")
+        cls.user = cls.post.user.pw_name
+        os.mkdir(os.path.join(cls.post.folder, "spool-mail"))
+        os.chmod(os.path.join(cls.post.folder, "spool-mail"), 0o1777)
+        cls.post.write("aliases", """
+postmaster: %s
+# several at a time become a message of their own
+all:    %s, friend@example.com,
+        other@example.com
+list:   :include:%s/members
+owner-list: %s
+loop1:  loop2@example.com
+cmd:    "|/bin/cat"
+archive: %s/mail/archive
+""" % (cls.user, cls.user, cls.post.etc, cls.user, cls.post.folder))
+        cls.post.write("members", "# the members\nfirst@example.com\nsecond@example.com\n")
+        if cls.post.drops:
+            os.chown(cls.post.etc, cls.post.user.pw_uid, cls.post.user.pw_gid)
+        cls.post.tool("newaliases")
+        try:
+            cls.post.start()
+        except BaseException:
+            cls.post.close(failed=True)
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.post.close()
+
+    def wait_user(self, text):
+        """The one message with this text in the user's mailbox."""
+        def found():
+            return [m for m in map(read, users_in_spool(self.post, self.user)) if text in m]
+        return harness.wait_until(found, text)
+
+    def test_a_user_gets_mail_with_extension_and_by_alias(self):
+        self.post.send("you@example.org", [self.user + "+ext@here.example"], "plain one")
+        message, = self.wait_user("plain one")
+        self.assertTrue(message.startswith("Return-Path: <you@example.org>\n"), message)
+        self.assertIn("Delivered-To: %s+ext@here.example\n" % self.user, message)
+        self.assertNotIn("\r", message)
+        self.post.send("you@example.org", ["postmaster@here.example"], "by alias")
+        message, = self.wait_user("by alias")
+        self.post.wait_log(r"to=<postmaster@here.example>.* relay=local,.* dsn=2.0.0, status=sent \(delivered to maildir\)")
+
+    def test_an_alias_for_several_is_forwarded_once_to_all(self):
+        self.post.send("you@example.org", ["all@here.example"], "to everybody")
+        self.wait_user("to everybody")
+        message, = self.post.wait_mail("friend")
+        self.assertIn("Delivered-To: all@here.example\n", message)
+        self.assertIn("Return-Path: <you@example.org>", message)
+        self.post.wait_mail("other")
+        self.post.wait_log(r"to=<all@here.example>.*status=sent \(forwarded as \w+\)")
+        self.assertEqual(len(self.wait_user("to everybody")), 1)
+
+    def test_a_list_has_its_owner_as_sender(self):
+        self.post.send("you@example.org", ["list@here.example"], "for the list")
+        message, = self.post.wait_mail("first")
+        self.assertIn("Return-Path: <owner-list@here.example>", message)
+        self.post.wait_mail("second")
+
+    def test_unknown_users_are_returned_and_loops_noticed(self):
+        self.post.send("sender@example.com", ["nobody-here@here.example"], "who")
+        message, = self.post.wait_mail("sender")
+        self.assertIn('unknown user: "nobody-here"', message)
+        with self.post.smtp() as client:
+            client.sendmail("looper@example.com", [self.user + "@here.example"],
+                            "Delivered-To: %s@here.example\r\nSubject: loop\r\n\r\nround\r\n" % self.user)
+        message, = self.post.wait_mail("looper")
+        self.assertIn("mail forwarding loop", message)
+
+    def test_a_command_waits_in_the_queue(self):
+        before = len(self.post.queue())
+        self.post.send("you@example.org", ["cmd@here.example"], "for a command")
+        self.post.wait_log(r"to=<cmd@here.example>.*status=deferred \(delivery to commands is not available: \|/bin/cat\)")
+        self.post.wait_queue(before + 1)
+
+    def test_new_aliases_are_used_without_restart(self):
+        with open(os.path.join(self.post.etc, "aliases"), "a") as aliases:
+            aliases.write("fresh: newcomer@example.com\n")
+        self.post.tool("newaliases")
+
+        def delivered():
+            self.post.send("you@example.org", ["fresh@here.example"], "fresh")
+            return self.post.mail("newcomer")
+        harness.wait_until(delivered, "the new alias")
+
+
+class Virtual(harness.TestCase):
+    def test_maildir_and_mbox_by_tables(self):
+        with harness.Instance(self, main_cf="virtual_mailbox_maps = inline:{{ a@example.com=a/, b@example.com=b.box }}\n") as post:
+            post.send("you@example.org", ["a@example.com"], "in a Maildir")
+            message, = post.wait_mail("a")
+            self.assertIn("in a Maildir\n", message)
+            name = os.path.basename(glob.glob(os.path.join(post.folder, "mail", "a", "new", "*"))[0])
+            self.assertRegex(name, r"^\d+\.M\d+P\d+Q\d+\.post\.test\.example,S=%d,W=\d+$" % len(message))
+            post.send("you@example.org", ["b@example.com"], "From the box")
+            post.send("you@example.org", ["b@example.com"], "again")
+            box = os.path.join(post.folder, "mail", "b.box")
+            harness.wait_until(lambda: os.path.exists(box) and read(box).count("\nSubject: test\n") == 2, "two in the box")
+            self.assertIn("\n>From the box\n", read(box))
+            self.assertEqual(len(re.findall(r"^From you@example.org  ", read(box), re.M)), 2)
+            self.assertEqual(stat.S_IMODE(os.stat(box).st_mode), 0o600)
+
+    def test_a_full_mailbox_waits_and_is_tried_again(self):
+        with harness.Instance(self, main_cf="virtual_mailbox_maps = inline:{{ b@example.com=b.box }}\n") as post:
+            box = os.path.join(post.folder, "mail", "b.box")
+            os.mkdir(box)  # in the way
+            os.chown(box, post.user.pw_uid, post.user.pw_gid) if os.geteuid() == 0 else None
+            post.send("you@example.org", ["b@example.com"], "patience")
+            post.wait_log(r"to=<b@example.com>.*status=deferred")
+            os.rmdir(box)
+            harness.wait_until(lambda: os.path.exists(box) and "patience" in read(box), "delivery after all")
+
+    def test_workers_killed_at_any_time_lose_nothing(self):
+        with harness.Instance(self) as post:
+            for i in range(30):
+                post.send("you@example.org", ["box@example.com"], "number %d." % i)
+                if i % 5 == 2:
+                    post.kill("local-worker")
+            def all_there():
+                return {int(re.search(r"number (\d+)\.", m)[1]) for m in post.mail("box")} == set(range(30))
+            harness.wait_until(all_there, "all thirty")
+            for message in post.mail("box"):
+                self.assertTrue(message.endswith(".\n"))
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
+class Privileged(harness.TestCase):
+    def test_each_part_of_local_runs_as_who_it_should(self):
+        main_cf = "virtual_uid_maps = static:20001\nvirtual_gid_maps = static:20001\nvirtual_minimum_uid = 100\n"
+        post = harness.Instance(self, privileged=True, main_cf=main_cf)
+        os.chown(os.path.join(post.folder, "mail"), 20001, 20001)
+        with post:
+            post.send("you@example.org", ["u@example.com"], "as another")
+            post.wait_mail("u")
+            path = glob.glob(os.path.join(post.folder, "mail", "u", "new", "*"))[0]
+            self.assertEqual((os.stat(path).st_uid, os.stat(path).st_gid), (20001, 20001))
+            self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+
+            def uids(name):
+                return {int(re.search(r"^Uid:\s+(\d+)", read("/proc/%d/status" % pid), re.M)[1]) for pid in post.pids(name)}
+            self.assertEqual(uids("local-spawner"), {0})
+            self.assertEqual(uids("local-worker"), {20001})
+            self.assertEqual(uids("virtual"), {pwd.getpwnam("mail").pw_uid})
+
+
+class Tables(harness.TestCase):
+    """postmap and postalias need main.cf and nothing that runs."""
+
+    def setUp(self):
+        self.post = harness.Instance(self)
+        self.path = self.post.write("table", "# comment\nAlice@Example.com  first\nbob  second,\n   third\nbob again\n")
+
+    def tearDown(self):
+        self.post.close()
+
+    def run_tool(self, *arguments, **options):
+        return self.post.tool(*arguments, check=False, **options)
+
+    def test_postmap_makes_asks_lists_and_changes_a_table(self):
+        done = self.run_tool("postmap", "hash:" + self.path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('duplicate entry: "bob"', done.stderr)
+        found = self.run_tool("postmap", "-q", "ALICE@example.com", self.path)
+        self.assertEqual((found.returncode, found.stdout), (0, "first\n"))
+        self.assertEqual(self.run_tool("postmap", "-q", "nobody", self.path).returncode, 1)
+        many = self.run_tool("postmap", "-q", "-", "lmdb:" + self.path, input="bob\nnobody\n")
+        self.assertEqual((many.returncode, many.stdout), (0, "bob\tsecond,   third\n"))
+        self.assertEqual(self.run_tool("postmap", "-s", self.path).stdout.splitlines()[0], "alice@example.com\tfirst")
+        self.assertEqual(self.run_tool("postmap", "-d", "bob", self.path).returncode, 0)
+        self.assertEqual(self.run_tool("postmap", "-d", "bob", self.path).returncode, 1)
+        self.assertEqual(self.run_tool("postmap", "-i", self.path, input="carol  added\nAlice@example.com new\n").returncode, 0)
+        self.assertEqual(self.run_tool("postmap", "-q", "carol", self.path).stdout, "added\n")
+        self.assertEqual(self.run_tool("postmap", "-q", "alice@example.com", self.path).stdout, "first\n")
+        self.run_tool("postmap", "-ir", self.path, input="Alice@example.com new\n")
+        self.assertEqual(self.run_tool("postmap", "-q", "alice@example.com", self.path).stdout, "new\n")
+        self.assertEqual(glob.glob(self.path + ".lmdb.*"), [])
+
+    def test_other_tables_can_be_asked(self):
+        pcre = "pcre:{{/^(.*)@x$/ user $1}}"
+        self.assertEqual(self.run_tool("postmap", "-q", "joe@x", pcre).stdout, "user joe\n")
+        self.assertEqual(self.run_tool("postmap", "-q", "k", "static:v").stdout, "v\n")
+        self.assertEqual(self.run_tool("postmap", "-q", "k", "nosuch:v").returncode, 1)
+        self.assertEqual(self.run_tool("postmap", "pcre:" + self.path).returncode, 1)
+        headers = self.run_tool("postmap", "-h", "-q", "-", "regexp:{{/^subject: .*bad/ REJECT}}",
+                                input="From: a\nSubject: very\n bad\n\nSubject: bad body\n")
+        self.assertEqual(headers.stdout, "Subject: very\n bad\tREJECT\n")
+
+    def test_a_failed_build_leaves_the_old_table(self):
+        self.run_tool("postmap", self.path)
+        os.rename(self.path, self.path + ".away")
+        self.assertEqual(self.run_tool("postmap", self.path).returncode, 1)
+        self.assertEqual(self.run_tool("postmap", "-q", "alice@example.com", self.path).stdout, "first\n")
+
+    def test_files_as_values(self):
+        certificate = self.post.write("cert", "line 1\nline 2\n")
+        path = self.post.write("files", "a.example %s\n" % certificate)
+        self.run_tool("postmap", "-F", path)
+        self.assertEqual(self.run_tool("postmap", "-q", "a.example", path).stdout, "bGluZSAxCmxpbmUgMgo=\n")
+        self.assertEqual(self.run_tool("postmap", "-Fq", "a.example", path).stdout, "line 1\nline 2\n\n")
+
+    def test_postalias_checks_what_it_stores(self):
+        path = self.post.write("aliases", "Root: joe\n\"a b\": ann, \"|cmd x\"\nbad line\nworse: \"x\n")
+        done = self.run_tool("postalias", path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("line 3: need name:value pair", done.stderr)
+        self.assertIn("line 4: unbalanced double quote", done.stderr)
+        self.assertEqual(self.run_tool("postalias", "-q", "root", path).stdout, "joe\n")
+        self.assertEqual(self.run_tool("postalias", "-q", "a b", path).stdout, "ann, \"|cmd x\"\n")
+        self.assertEqual(self.run_tool("postalias", "-q", "bad", path).returncode, 1)
+
+    def test_usage(self):
+        for tool in ("postmap", "postalias", "newaliases"):
+            self.assertEqual(self.run_tool(tool, "--help").returncode, 0)
+            self.assertEqual(self.run_tool(tool, "-Z").returncode, 64)
+
+
+if __name__ == "__main__":
+    harness.main()
