@@ -107,6 +107,15 @@ def wait_until(condition, what, seconds=None):
         time.sleep(0.02)
 
 
+def alive(pid):
+    """Whether the process runs; one that has ended and was not yet waited for does not."""
+    try:
+        with open("/proc/%d/stat" % pid) as stat_file:
+            return stat_file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def reachable_by_others(path):
     while path != "/":
         if not os.stat(path).st_mode & stat.S_IXOTH:
@@ -158,9 +167,12 @@ class Instance:
         self.user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         self.drops = os.geteuid() == 0 and not privileged
         self.programs = Programs.prepare()
-        for folder in ("etc", "spool", "data", "mail"):
+        # master makes the others with their proper owners.
+        for folder in ("etc", "mail") if privileged else ("etc", "spool", "data", "mail"):
             os.mkdir(os.path.join(self.folder, folder), 0o755)
         self.configure(main_cf, master_cf)
+        if self.privileged:
+            os.rmdir(os.path.join(self.folder, "data")) # master makes it, with its owner
         if os.geteuid() == 0:
             os.chown(os.path.join(self.folder, "mail"), self.user.pw_uid, self.user.pw_gid)
         if self.drops:

@@ -1,1 +1,4 @@
-# Built from t/system; included by the top Makefile.am.
+# The whole suite, started for each test in a folder of its own.
+SYSTEM_TESTS = %reldir%/instance_test.py
+TESTS += $(SYSTEM_TESTS)
+EXTRA_DIST += $(SYSTEM_TESTS) %reldir%/harness.py

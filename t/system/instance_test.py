@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""An instance as its administrator sees it: start, stop, reload, status, check, and what crashes do."""
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import harness
+
+
+class Start(harness.TestCase):
+    def test_start_returns_when_mail_is_taken(self):
+        post = harness.Instance(self)
+        try:
+            post.tool("posthouse", "-c", post.etc, "start")
+            post.running = True
+            with post.smtp() as client:
+                self.assertEqual(client.noop()[0], 250)
+        finally:
+            post.close()
+
+    def test_status_lists_the_processes_with_pid_age_and_user(self):
+        with harness.Instance(self) as post:
+            text = post.tool("posthouse", "status").stdout
+            self.assertIn("master pid %d" % post.master_pid(), text)
+            self.assertRegex(text, r"qmgr +pid \d+ +up \d+s +user \w+")
+
+    def test_a_second_start_is_refused_with_the_pid_of_the_first(self):
+        with harness.Instance(self) as post:
+            done = post.tool("posthouse", "start", check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("already running (master pid %d)" % post.master_pid(), done.stderr)
+
+    def test_a_port_that_is_taken_stops_the_start_and_is_named(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            post = harness.Instance(self, smtp_port=taken.getsockname()[1])
+            try:
+                done = post.tool("posthouse", "start", check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("Address already in use", done.stderr)
+                self.assertIn(str(taken.getsockname()[1]), done.stderr)
+                self.assertEqual(post.tool("posthouse", "status", check=False).returncode, 1)
+            finally:
+                post.close()
+
+    def test_all_faults_of_the_configuration_are_told_at_once_with_their_lines(self):
+        post = harness.Instance(self, main_cf="smtpd_timeout = soon\nmaximal_backoff_time = -1s\n")
+        try:
+            done = post.tool("posthouse", "start", check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, r"main\.cf.*\d+.*smtpd_timeout")
+            self.assertRegex(done.stderr, r"main\.cf.*\d+.*maximal_backoff_time")
+        finally:
+            post.close()
+
+    def test_a_misspelt_parameter_is_a_warning_with_the_nearest_name(self):
+        post = harness.Instance(self, main_cf="smtpd_recipient_limits = 3\n")
+        try:
+            done = post.tool("posthouse", "check", check=False)
+            self.assertIn("smtpd_recipient_limit", done.stderr.replace("smtpd_recipient_limits", ""))
+        finally:
+            post.close()
+
+    def test_start_fg_stays_and_ends_on_a_signal(self):
+        post = harness.Instance(self)
+        try:
+            process = subprocess.Popen([os.path.join(post.programs, "commands", "posthouse"), "-c", post.etc, "start-fg"],
+                                       preexec_fn=post.become_user if post.drops else None)
+            harness.wait_until(lambda: post.answers(post.port), "the port answers")
+            self.assertIsNone(process.poll())
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(30), 0)
+        finally:
+            post.close()
+
+
+class Stop(harness.TestCase):
+    def test_stop_ends_every_process_and_soon(self):
+        with harness.Instance(self) as post:
+            post.send("you@example.org", ["friend@example.com"], "Hello.")
+            post.wait_mail("friend")
+            pids = post.pids() + [post.master_pid()]
+            begin = time.monotonic()
+            post.stop()
+            self.assertLess(time.monotonic() - begin, 5 * harness.PATIENCE / 20)
+            harness.wait_until(lambda: not any(map(harness.alive, pids)), "no process is left", 2)
+
+    def test_stop_tells_an_idle_client_421(self):
+        with harness.Instance(self) as post, harness.Dialogue(post.port) as client:
+            self.assertEqual(client.reply()[0], 220)
+            post.stop()
+            self.assertEqual(client.reply()[0], 421)
+
+    def test_abort_kills_all_and_loses_nothing(self):
+        with harness.Instance(self, main_cf="defer_transports = virtual\n") as post:
+            queue_id = post.send_id("you@example.org", ["friend@example.com"], "Hello.")
+            post.tool("posthouse", "abort")
+            harness.wait_until(lambda: post.tool("posthouse", "status", check=False).returncode, "it has ended")
+            post.start()
+            self.assertEqual([entry["queue_id"] for entry in post.wait_queue(1)], [queue_id])
+
+    def test_stop_without_a_start_says_so(self):
+        post = harness.Instance(self)
+        try:
+            done = post.tool("posthouse", "stop", check=False)
+            self.assertEqual((done.returncode, done.stderr), (1, "posthouse: the mail system is not running\n"))
+        finally:
+            post.close()
+
+
+class Reload(harness.TestCase):
+    def test_a_session_survives_a_reload_and_new_ones_see_the_new_configuration(self):
+        with harness.Instance(self) as post, harness.Dialogue(post.port) as old:
+            self.assertEqual(old.reply()[0], 220)
+            with open(post.main_cf_path, "a") as main:
+                main.write("smtpd_banner = $myhostname ESMTP changed\n")
+            post.reload()
+
+            def greeting_has_changed():
+                with harness.Dialogue(post.port) as new:
+                    return "changed" in new.reply()[1][0]
+            harness.wait_until(greeting_has_changed, "the new banner")
+            self.assertEqual(old.command("NOOP")[0], 250)
+
+    def test_no_connection_is_refused_during_reloads(self):
+        with harness.Instance(self) as post:
+            for _ in range(5):
+                post.reload()
+                for _ in range(5):
+                    with harness.Dialogue(post.port) as client:
+                        self.assertEqual(client.reply()[0], 220)
+
+    def test_a_faulty_configuration_is_refused_and_the_old_one_stays(self):
+        with harness.Instance(self) as post:
+            with open(post.main_cf_path, "a") as main:
+                main.write("smtpd_timeout = soon\n")
+            self.assertEqual(post.tool("posthouse", "reload", check=False).returncode, 1)
+            with post.smtp() as client:
+                self.assertEqual(client.noop()[0], 250)
+
+    def test_a_service_can_be_added_and_removed(self):
+        with harness.Instance(self) as post:
+            port = harness.free_port()
+            with open(post.master_cf_path) as master:
+                before = master.read()
+            post.write("master.cf", before + "127.0.0.1:%d inet n - n - - smtpd\n" % port)
+            post.reload()
+            harness.wait_until(lambda: post.answers(port), "the new service answers")
+            post.write("master.cf", before)
+            post.reload()
+            harness.wait_until(lambda: not post.answers(port), "the service is gone")
+
+
+class Crash(harness.TestCase):
+    def test_a_killed_program_is_started_again_when_it_is_needed(self):
+        for program in ("smtpd", "qmgr", "virtual"):
+            with self.subTest(program), harness.Instance(self) as post:
+                post.send("you@example.org", ["friend@example.com"], "One.")
+                post.wait_mail("friend", 1)
+                self.assertTrue(post.kill(program))
+                harness.wait_until(lambda: post.answers(post.port), "smtpd answers")
+                post.send("you@example.org", ["friend@example.com"], "Two.")
+                post.wait_mail("friend", 2)
+
+    def test_a_program_that_cannot_start_is_throttled_and_the_others_go_on(self):
+        with harness.Instance(self, master_cf="127.0.0.1:%d inet n - n - - smtpd -o mynetworks=static\n"
+                              "broken unix n - n 1 1 no-such-program\n" % harness.free_port()) as post:
+            post.wait_log("bad command startup -- throttling")
+            post.send("you@example.org", ["friend@example.com"], "Hello.")
+            post.wait_mail("friend")
+
+    def test_the_children_of_a_killed_master_end_and_a_new_one_takes_over(self):
+        with harness.Instance(self) as post:
+            children = post.pids()
+            post.kill("master")
+            harness.wait_until(lambda: not any(map(harness.alive, children)), "they end")
+            post.start()
+            post.send("you@example.org", ["friend@example.com"], "Hello.")
+            post.wait_mail("friend")
+
+
+if __name__ == "__main__":
+    harness.main()
