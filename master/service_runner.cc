@@ -5,6 +5,7 @@
 #include "lib/log/log.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <poll.h>
 #include <sys/wait.h>
@@ -22,6 +23,9 @@ const char* safe_path = "PATH=/usr/bin:/bin:/usr/sbin:/sbin";
 
 // One process at a time, whatever the entry says: they own what they work on.
 bool is_single(const std::string& program) { return program == "qmgr" || program == "pickup"; }
+
+// Takes a new configuration over as it runs, on SIGHUP: a successor would have to wait for its last delivery.
+bool reloads_itself(const std::string& program) { return program == "qmgr"; }
 
 std::string describe_end(int wait_status)
 {
@@ -199,12 +203,16 @@ void ServiceRunner::wake_up()
 void ServiceRunner::replace(config::Service service, RunSettings settings)
 {
     const bool runs_always = service_.wakeup_seconds > 0;
+    const bool keep = reloads_itself(service.program) && service.program == service_.program;
     service_ = std::move(service);
     settings_ = std::move(settings);
     crashes_ = 0;
     not_before_ = Instant();
-    dismiss_all();
-    wanted_ = runs_always;
+    if (keep)
+        signal_all(SIGHUP);
+    else
+        dismiss_all();
+    wanted_ = runs_always && (!keep || children_.empty());
     if (service_.wakeup_seconds > 0)
         wakeup_.set(loop_.now() + Duration::seconds(service_.wakeup_seconds));
     else
