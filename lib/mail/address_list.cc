@@ -110,8 +110,9 @@ public:
     void add(const Token& token)
     {
         const bool is_word = token.kind == Token::Kind::Word;
-        if (is_word && last_was_word_)
-            is_phrase_ = true; // two words side by side: a name
+        const bool stray = token.special != 0 && std::string_view("@.,:").find(token.special) == std::string_view::npos;
+        if (stray || (is_word && last_was_word_))
+            is_phrase_ = true; // two words side by side are a name, and no address
         last_was_word_ = is_word;
         if (address_.empty())
             begin_ = token.begin;
