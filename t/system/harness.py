@@ -171,8 +171,6 @@ class Instance:
         for folder in ("etc", "mail") if privileged else ("etc", "spool", "data", "mail"):
             os.mkdir(os.path.join(self.folder, folder), 0o755)
         self.configure(main_cf, master_cf)
-        if self.privileged:
-            os.rmdir(os.path.join(self.folder, "data")) # master makes it, with its owner
         if os.geteuid() == 0:
             os.chown(os.path.join(self.folder, "mail"), self.user.pw_uid, self.user.pw_gid)
         if self.drops:
@@ -482,6 +480,8 @@ class SinkServer(FakeServer):
                     recipients.append(argument)
                 reply(wish or "250 2.1.5 Ok")
             elif verb == "DATA":
+                if not wish and not recipients:
+                    wish = "554 5.5.1 Error: no valid recipients"
                 reply(wish or "354 go ahead")
                 if wish and not wish.startswith("3"):
                     continue
