@@ -1,6 +1,9 @@
 // Content to the wire: see data_writer.h.
 #include "lib/smtp/data_writer.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace posthouse::smtp {
 
 namespace {
@@ -32,6 +35,17 @@ void DataWriter::append_text(std::string_view text, std::string& out)
     column_ += text.size();
 }
 
+// Whether the line content[begin, lf) with its LF can go out as it is.
+bool DataWriter::is_plain_line(std::string_view content, size_t begin, size_t lf) const
+{
+    if (lf == begin || content[lf - 1] != '\r' || (column_ == 0 && content[begin] == '.'))
+        return false;
+    const size_t length = lf - 1 - begin;
+    if (line_limit_ > 0 && column_ + length > line_limit_)
+        return false;
+    return std::memchr(content.data() + begin, '\r', length) == nullptr;
+}
+
 void DataWriter::append(std::string_view content, std::string& out)
 {
     if (verbatim_) {
@@ -39,21 +53,42 @@ void DataWriter::append(std::string_view content, std::string& out)
         out.append(content);
         return;
     }
-    while (!content.empty()) {
-        if (pending_cr_ && content.front() != '\n')
+    size_t copied = 0; // up to here it is in `out`
+    size_t begin = 0;
+    while (begin < content.size()) {
+        const void* hit = std::memchr(content.data() + begin, '\n', content.size() - begin);
+        const size_t lf = hit ? static_cast<size_t>(static_cast<const char*>(hit) - content.data()) : content.size();
+        const size_t end = std::min(lf + 1, content.size());
+        if (hit && !pending_cr_ && is_plain_line(content, begin, lf)) {
+            column_ = 0;
+        } else {
+            out.append(content.substr(copied, begin - copied));
+            append_changed(content.substr(begin, end - begin), out);
+            copied = end;
+        }
+        begin = end;
+    }
+    out.append(content.substr(copied));
+}
+
+// A line, or the begin of one, that needs a look at what is in it.
+void DataWriter::append_changed(std::string_view line, std::string& out)
+{
+    while (!line.empty()) {
+        if (pending_cr_ && line.front() != '\n')
             append_text(" ", out);
         pending_cr_ = false;
-        const size_t end = content.find_first_of("\r\n");
-        append_text(content.substr(0, end), out);
+        const size_t end = line.find_first_of("\r\n");
+        append_text(line.substr(0, end), out);
         if (end == std::string_view::npos)
             return;
-        if (content[end] == '\r') {
+        if (line[end] == '\r') {
             pending_cr_ = true;
         } else {
             out.append("\r\n");
             column_ = 0;
         }
-        content.remove_prefix(end + 1);
+        line.remove_prefix(end + 1);
     }
 }
 

@@ -24,6 +24,8 @@ public:
     void finish(std::string& out);
 
 private:
+    bool is_plain_line(std::string_view content, size_t begin, size_t lf) const;
+    void append_changed(std::string_view line, std::string& out);
     void append_text(std::string_view text, std::string& out);
 
     bool verbatim_;
