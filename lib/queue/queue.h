@@ -23,9 +23,9 @@
 //                                     descriptor that was passed
 //   Leased    Writing   holder        never                          Free with strange bytes in it: Free
 //   Writing   Complete  holder        fdatasync after one pwritev    any mix of old and new sectors: Free,
-//                                     of header..states; then close  because header, envelope, states and
-//                                     (lock falls), then the notice  content are each under a checksum
-//                                     to qmgr, then the 250
+//                                     of header..states; then close  because header, envelope and content
+//                                     (lock falls), then the notice  are each under a checksum; states do
+//                                     to qmgr, then the 250          not count before the first mark
 //   Writing   Free      holder        never: header was never live   Free
 //   Leased,   Free or   qmgr, when    -                              the same examination at the next start
 //   Writing   Complete  the holder's

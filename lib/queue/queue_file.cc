@@ -80,9 +80,26 @@ bool read_flags(std::string_view header, StoredMessage& message)
            (warned == flag_no || warned == warned_yes);
 }
 
-// Empty when envelope and states are right, else what is wrong.
-Result<std::string> read_envelope(int fd, const Fields& fields, StoredMessage& message)
+// The states' bytes. A new message has none but Pending, whatever is there: see queue_file.h.
+std::string read_states(std::string_view bytes, Examination& examination)
 {
+    for (const char byte : bytes) {
+        auto state = static_cast<RecipientState>(static_cast<unsigned char>(byte));
+        if (!examination.message.known) {
+            examination.stale_states = examination.stale_states || state != RecipientState::Pending;
+            state = RecipientState::Pending;
+        }
+        if (!is_valid(state))
+            return "a recipient's state is not one";
+        examination.message.states.push_back(state);
+    }
+    return "";
+}
+
+// Empty when envelope and states are right, else what is wrong.
+Result<std::string> read_envelope(int fd, const Fields& fields, Examination& examination)
+{
+    StoredMessage& message = examination.message;
     std::string bytes(fields.envelope_size + size_t{fields.recipient_count}, '\0');
     const auto got = pread_full(fd, bytes.data(), bytes.size(), fields.envelope_offset);
     if (!got)
@@ -98,14 +115,7 @@ Result<std::string> read_envelope(int fd, const Fields& fields, StoredMessage& m
     message.envelope = *std::move(decoded);
     if (message.envelope.id != fields.id || message.envelope.recipients.size() != fields.recipient_count)
         return std::string("header and envelope are of different messages");
-    for (const char state : std::string_view(bytes).substr(fields.envelope_size)) {
-        message.states.push_back(static_cast<RecipientState>(static_cast<unsigned char>(state)));
-        if (!is_valid(message.states.back()))
-            return std::string("a recipient's state is not one");
-        if (!message.known && message.states.back() != RecipientState::Pending)
-            return std::string("a recipient of a new message is marked");
-    }
-    return std::string();
+    return read_states(std::string_view(bytes).substr(fields.envelope_size), examination);
 }
 
 bool all_zero(std::string_view bytes)
@@ -131,7 +141,7 @@ Result<Examination> examine_message(int fd, const Fields& fields, Examination re
 {
     // From here on a new message may be an interrupted commit.
     const Verdict broken = result.message.known ? Verdict::Damaged : Verdict::Incomplete;
-    auto fault = read_envelope(fd, fields, result.message);
+    auto fault = read_envelope(fd, fields, result);
     if (!fault)
         return std::move(fault.error());
     if (fault->empty() && (depth == Depth::WithContent || (depth == Depth::AsNeeded && !result.message.known))) {

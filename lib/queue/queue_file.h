@@ -29,8 +29,10 @@
 //      132  380  zeros, not looked at
 //      512       content: CRLF lines, not dot-stuffed, no final dot; then envelope, then states
 //
-// The file may be longer; what is behind the states means nothing. While `progress` is 'N' every state must
-// be Pending (nothing has been marked yet): so the states, too, are known to be of this message.
+// The file may be longer; what is behind the states means nothing. While `progress` is 'N' the states are not
+// looked at, every recipient is Pending: bytes of an earlier message may be there after an interrupted commit,
+// and marks of this message whose 'k' was not written when the power went (they are in the journal, or lost:
+// duplicates). With 'k' they count.
 // The file's modification time is the time of the next attempt.
 #pragma once
 
@@ -89,6 +91,7 @@ public:
     Verdict verdict = Verdict::Free;
     std::string reason;      // Incomplete, Damaged: what is wrong
     std::string id;          // as far as it can be read
+    bool stale_states = false; // Complete and not known: the file holds other states than `message`
     int64_t last_us = 0;     // time part of the last id that this slot had; 0 when unknown
     uint64_t file_size = 0;
     StoredMessage message;   // Complete; for the others what could be decoded

@@ -121,7 +121,7 @@ Result<SlotFiles::Found> SlotFiles::examine(uint64_t number, bool sync) const
 {
     Found found;
     found.number = number;
-    auto file = open(number, O_RDONLY);
+    auto file = open(number, O_RDWR);
     if (!file && file.error().kind() == ErrorKind::NotFound)
         return found;
     if (!file)
@@ -138,6 +138,11 @@ Result<SlotFiles::Found> SlotFiles::examine(uint64_t number, bool sync) const
     if (!examination)
         return std::move(examination.error());
     found.examination = *std::move(examination);
+    const StoredMessage& message = found.examination.message;
+    if (found.examination.verdict == Verdict::Complete && found.examination.stale_states) {
+        const std::string states(message.states.size(), static_cast<char>(RecipientState::Pending));
+        RETURN_IF_ERROR(pwrite_all(file->get(), states, message.states_offset));
+    }
     if (sync && found.examination.verdict == Verdict::Complete && ::fdatasync(file->get()) != 0)
         return disk_error("sync queue file", errno);
     return found;

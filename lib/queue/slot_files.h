@@ -46,8 +46,8 @@ public:
         bool locked = false;
         Examination examination;
     };
-    // Content is verified when qmgr has not known the message before. With `sync` a whole message is durable
-    // when it returns.
+    // Content is verified when qmgr has not known the message before; stale states are put right, before
+    // anything makes them count. With `sync` a whole message is durable when it returns.
     Result<Found> examine(uint64_t number, bool sync) const;
 
     Result<void> truncate(uint64_t number, uint64_t size) const;

@@ -49,3 +49,10 @@ t_fuzz_fuzz_header_SOURCES = %reldir%/fuzz_header.cc
 t_fuzz_fuzz_header_LDADD = $(FUZZ_LDADD)
 t_fuzz_fuzz_envelope_SOURCES = %reldir%/fuzz_envelope.cc
 t_fuzz_fuzz_envelope_LDADD = $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_queue_file fuzz_queue_protocol
+check_PROGRAMS += t/fuzz/fuzz_queue_file t/fuzz/fuzz_queue_protocol
+t_fuzz_fuzz_queue_file_SOURCES = %reldir%/fuzz_queue_file.cc
+t_fuzz_fuzz_queue_file_LDADD = $(FUZZ_LDADD)
+t_fuzz_fuzz_queue_protocol_SOURCES = %reldir%/fuzz_queue_protocol.cc
+t_fuzz_fuzz_queue_protocol_LDADD = $(FUZZ_LDADD)

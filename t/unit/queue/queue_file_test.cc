@@ -210,7 +210,10 @@ TEST_CASE("States that belong to an earlier message do not make a recipient of a
     file.commit(sample_content(300), sample_envelope(2));
     const uint64_t states = file.examine().message.states_offset;
     REQUIRE(write_state(Disk::system(), file.fd.get(), states, 0, RecipientState::Delivered));
-    CHECK(file.examine().verdict == Verdict::Incomplete);
+    const Examination examination = file.examine();
+    CHECK(examination.verdict == Verdict::Complete);
+    CHECK(examination.stale_states);
+    CHECK(examination.message.states == std::vector<RecipientState>(2, RecipientState::Pending));
 }
 
 TEST_CASE("No valid state is one flipped bit away from another")
