@@ -187,7 +187,8 @@ Task<smtp::Reply> Session::finish_message()
 
 smtp::Reply Session::failure_reply(const Error& error) const
 {
-    return smtp::Reply(queue::reply_code_for(error), error.dsn(), cat("Error: ", error.text()));
+    const bool says_so = error.text().starts_with("Error: ");
+    return smtp::Reply(queue::reply_code_for(error), error.dsn(), cat(says_so ? "" : "Error: ", error.text()));
 }
 
 // smtpd_min_data_rate: under smtpd_per_request_deadline a message as a whole gets smtpd_timeout, and more

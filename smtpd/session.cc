@@ -49,6 +49,16 @@ bool contains(const std::vector<std::string>& words, std::string_view word)
     return std::any_of(words.begin(), words.end(), [&](const std::string& w) { return ascii::equal(w, word); });
 }
 
+// soft_bounce: what would be final is temporary, in both codes.
+void soften(smtp::Reply& reply)
+{
+    if (!reply.permanent())
+        return;
+    reply.code -= 100;
+    if (!reply.dsn.empty())
+        reply.dsn.front() = '4';
+}
+
 // "Subject: x" where a command should be: a message whose sender has not noticed a refused DATA.
 bool looks_like_header(std::string_view verb)
 {
@@ -87,8 +97,8 @@ Task<void> Session::serve()
     Result<void> ended = co_await converse();
     if (!ended && !closing_)
         (void)co_await say_goodbye(ended.error()); // the connection may be gone
-    reset_mail();
     log_end(ended);
+    reset_mail();
 }
 
 Task<Result<void>> Session::converse()
@@ -105,10 +115,13 @@ Task<Result<void>> Session::converse()
             co_return std::move(line.error());
         const Command& command = find_command(line->verb());
         forgive_ = false;
+        counts_[&command - commands].all++;
         Result<smtp::Reply> reply = co_await execute(command, *line);
         if (!reply)
             co_return std::move(reply.error());
         count(command, *reply);
+        if (server_.settings.soft_bounce)
+            soften(*reply);
         if (reply->code == 421 || reply->code == 521 || (command.flags & EndsSession) != 0)
             closing_ = true;
         CO_CHECK(co_await send(*reply));
@@ -223,11 +236,9 @@ const Session::Command& Session::find_command(std::string_view verb) const
 
 void Session::count(const Command& command, const smtp::Reply& reply)
 {
-    Count& row = counts_[&command - commands];
-    row.all = static_cast<uint16_t>(std::min(row.all + 1, 65535));
     const bool good = reply.code < 400 && command.handle != &Session::cmd_unknown;
     if (good)
-        row.good = static_cast<uint16_t>(std::min(row.good + 1, 65535));
+        counts_[&command - commands].good++;
     else if (!forgive_)
         ++errors_;
     if ((command.flags & Junk) != 0 && junk_++ >= server_.settings.junk_command_limit

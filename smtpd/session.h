@@ -68,8 +68,8 @@ private:
     static constexpr size_t command_count = 17;
     static const Command commands[command_count];
     struct Count {
-        uint16_t good = 0;
-        uint16_t all = 0;
+        uint32_t good = 0;
+        uint32_t all = 0;
     };
     // What XCLIENT puts in place of this session's own.
     struct Identity {

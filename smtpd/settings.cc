@@ -111,6 +111,7 @@ Settings::Settings(const config::Config& config)
       reject_unlisted_recipient(config.boolean("smtpd_reject_unlisted_recipient")),
       reject_unlisted_sender(config.boolean("smtpd_reject_unlisted_sender")),
       allow_untrusted_routing(config.boolean("allow_untrusted_routing")),
+      soft_bounce(config.boolean("soft_bounce")),
       client_port_logging(config.boolean("smtpd_client_port_logging")),
       hide_client_session(config.boolean("smtpd_hide_client_session")),
       no_address_mappings(lists(config, "receive_override_options", "no_address_mappings")),

@@ -84,6 +84,7 @@ struct Settings {
     bool reject_unlisted_recipient;
     bool reject_unlisted_sender;
     bool allow_untrusted_routing;
+    bool soft_bounce; // every 5xx becomes 4xx
     bool client_port_logging;
     bool hide_client_session;
     bool no_address_mappings;

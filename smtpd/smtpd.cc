@@ -50,7 +50,7 @@ namespace posthouse::smtpd {
 
 namespace {
 
-constexpr Duration table_check_interval = Duration::seconds(10);
+constexpr Duration table_check_interval = Duration::seconds(1);
 
 class SmtpdProgram final : public service::Program {
 public:

@@ -1,1 +1,3 @@
-# Built from t/dialogue; included by the top Makefile.am.
+# Transcripts, replayed against the real daemon.
+TESTS += %reldir%/run_dialogue.py
+EXTRA_DIST += %reldir%/run_dialogue.py %reldir%/smtpd

@@ -436,3 +436,11 @@ TEST_CASE("XFORWARD changes log and envelope, and no right")
     CHECK(has(smtpd.queue.stored[0].content, "from client.example (unknown [198.51.100.7])"));
     CHECK(smtpd.queue.stored[1].envelope.client_name == "unknown"); // for one mail only
 }
+
+TEST_CASE("soft_bounce makes every refusal temporary")
+{
+    SmtpdFixture smtpd("soft_bounce = yes\nsmtpd_relay_restrictions = reject_unauth_destination\n");
+    const std::string output = smtpd.talk({ehlo, mail_from, "RCPT TO:<u@far.example>\r\n", "RCPT TO:<nobody@example.org>\r\n", "FOO\r\n"});
+    CHECK(codes(output) == "220 250 250 454 450 402");
+    CHECK(has(output, "454 4.7.1 <u@far.example>: Relay access denied\r\n"));
+}
