@@ -162,12 +162,15 @@ Verdict submit(const config::Config& config)
     return {};
 }
 
+bool log_is_open = false; // until then lines of the log go to standard error as well
+
 int report(const Refusal& refusal)
 {
     if (refusal.text.empty())
         return refusal.status;
     const std::string text = log::sanitise(cat("uid=", ::getuid(), ": ", refusal.text));
-    log::write(log::Level::Warning, text);
+    if (log_is_open)
+        log::write(log::Level::Warning, text);
     std::fprintf(stderr, "postdrop: %s\n", text.c_str());
     return refusal.status;
 }
@@ -179,7 +182,7 @@ void open_log(const config::Config& config)
     sink.syslog_name = config.text("syslog_name");
     sink.program = "postdrop";
     sink.facility = config.text("syslog_facility");
-    (void)log::open(sink); // standard error gets it as well
+    log_is_open = log::open(sink);
 }
 
 int run(int argc, char** argv)
