@@ -88,9 +88,12 @@ bool Delivery::was_tried(const net::SocketAddress& address) const
 
 Task<void> Delivery::try_hosts(const std::vector<MailHost>& hosts)
 {
+    // The last attempt uses every host.
+    const size_t address_limit = request_.expired_soon ? 0 : settings_.address_limit;
+    const size_t session_limit = request_.expired_soon ? 0 : settings_.session_limit;
     size_t addresses = 0;
     for (const MailHost& host : hosts) {
-        if (over() || (settings_.address_limit > 0 && addresses >= settings_.address_limit))
+        if (over() || (address_limit > 0 && addresses >= address_limit))
             co_return;
         if (was_tried(host.address))
             continue;
@@ -108,7 +111,7 @@ Task<void> Delivery::try_hosts(const std::vector<MailHost>& hosts)
         results_.site = Trouble();
         (void)co_await transact(std::move(opened.session)); // a new session has always begun
         deferrable_ = true;
-        if (++sessions_ >= settings_.session_limit && settings_.session_limit > 0)
+        if (++sessions_ >= session_limit && session_limit > 0)
             co_return;
     }
 }

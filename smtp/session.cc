@@ -5,6 +5,7 @@
 #include "lib/log/log.h"
 #include "lib/net/socket.h"
 
+#include <cerrno>
 #include <cstring>
 
 namespace posthouse::smtp_client {
@@ -72,6 +73,11 @@ Task<Session::Opened> Session::open(Loop& loop, const Settings& settings, MailHo
     if (!host.address.is_unix())
         source = bind;
     auto socket = co_await net::connect_to(loop, host.address, source, deadline);
+    if (!socket && source && socket.error().errno_value() == EADDRNOTAVAIL && !settings.bind_enforced) {
+        log::warning("smtp_bind_address ", source->to_text(), " is no address of this host: not used");
+        source.reset();
+        socket = co_await net::connect_to(loop, host.address, source, deadline);
+    }
     if (!socket) {
         const Error error = what_failed(host, socket.error());
         log::info(error.text());

@@ -231,3 +231,33 @@ TEST_CASE("the null sender is sent as <>")
     request.envelope.sender.clear();
     CHECK(mail_command(request, Features()) == "MAIL FROM:<>\r\n");
 }
+
+TEST_CASE("smtp_bind_address is used, and one that is not ours is passed over unless it is enforced")
+{
+    Client client;
+    client.settings.keep_connections = false;
+    Peer peer(client.loop, {hello + transaction, hello + transaction});
+    client.settings.bind_v4 = net::IpAddress::parse("127.0.0.9");
+    CHECK(client.deliver(bracketed(peer), {"a@b.example"}).outcomes.at(0).status == DeliveryStatus::Delivered);
+    client.settings.bind_v4 = net::IpAddress::parse("192.0.2.1");
+    CHECK(client.deliver(bracketed(peer), {"a@b.example"}).outcomes.at(0).status == DeliveryStatus::Delivered);
+    client.settings.bind_enforced = true;
+    CHECK(client.deliver(bracketed(peer), {"a@b.example"}).outcomes.at(0).status == DeliveryStatus::Deferred);
+}
+
+TEST_CASE("the last attempt tries every host, whatever the limits")
+{
+    Client client;
+    std::vector<std::unique_ptr<Peer>> peers;
+    uint16_t port = 0;
+    for (int i = 1; i <= 4; ++i) {
+        const std::string script = i < 4 ? hello + "C: MAIL\nC: RCPT\nC: DATA\nS: 450 later\nS: 503 no\nS: 503 no\n" : hello + transaction;
+        peers.push_back(std::make_unique<Peer>(client.loop, std::vector<std::string>{script}, cat("127.0.0.", i), port));
+        port = peers.back()->port();
+        client.names.add_mx("b.example", static_cast<uint16_t>(i), cat("mx", i, ".example"));
+        client.names.add_address(cat("mx", i, ".example"), cat("127.0.0.", i));
+    }
+    auto request = client.request(cat("b.example:", port), {"a@b.example"});
+    request.expired_soon = true;
+    CHECK(client.deliver(std::move(request)).outcomes.at(0).status == DeliveryStatus::Delivered);
+}
