@@ -336,6 +336,64 @@ TEST_CASE("the facts take in what intake has added")
     CHECK(run.captured.facts.longest_line == 310);
 }
 
+namespace {
+
+// Each call waits for a turn of the loop, as one that writes to the disk does.
+class SlowMessage final : public queue::NewMessage {
+public:
+    SlowMessage(Loop& loop, Captured& into) : loop_(loop), message_(into) {}
+    const std::string& id() const override { return message_.id(); }
+    int64_t arrival_us() const override { return message_.arrival_us(); }
+    uint64_t size() const override { return message_.size(); }
+    Task<Result<void>> append(std::string_view content) override
+    {
+        co_await sleep_for(loop_, Duration::microseconds(1));
+        co_return co_await message_.append(content);
+    }
+    Task<Result<void>> commit(mail::Envelope envelope, smtp::ContentFacts facts, Deadline deadline) override
+    {
+        co_await sleep_for(loop_, Duration::microseconds(1));
+        co_return co_await message_.commit(std::move(envelope), facts, deadline);
+    }
+
+private:
+    Loop& loop_;
+    test::MemoryMessage message_;
+};
+
+Task<void> pass_slowly(Loop& loop, IntakeTables& tables, Captured& captured)
+{
+    Intake intake(tables, std::make_unique<SlowMessage>(loop, captured), RewriteContext::Local);
+    intake.prepend("Received: by us\r\n");
+    for (const std::string_view piece : {"To: ann\r\nBcc: x\r\nSub", "ject: s\r\nCc: bob\r\n\r", "\nbody\r\n", "more\r\n"})
+        (void)co_await intake.content(piece);
+    mail::Envelope envelope;
+    envelope.recipients.emplace_back("team");
+    const smtp::ContentFacts facts;
+    (void)co_await intake.finish(std::move(envelope), facts, Deadline::never());
+}
+
+} // namespace
+
+TEST_CASE("intake may be cancelled at each of its waits")
+{
+    Opened<IntakeTables> tables("virtual_alias_maps = inline:{ { team@ours.example = a@x, b@x } }\nalways_bcc = c@x\n");
+    const long frames = task_detail::live_frames;
+    Captured captured;
+    for (int turns = 0; !captured.committed; ++turns) {
+        captured = Captured();
+        {
+            TaskGroup group(tables.loop);
+            group.spawn(pass_slowly(tables.loop, *tables, captured));
+            for (int i = 0; i < turns; ++i)
+                tables.loop.run_once(Duration::milliseconds(5));
+        }
+        CHECK(task_detail::live_frames == frames);
+        REQUIRE(turns < 100);
+    }
+    CHECK(captured.envelope.recipients.size() == 3);
+}
+
 TEST_CASE("the scanner keeps no more than a field in memory")
 {
     HeaderScanner scanner(50);
