@@ -4,6 +4,7 @@
 #include "lib/ipc/channel.h"
 
 #include <algorithm>
+#include <sys/socket.h>
 #include <utility>
 
 namespace posthouse::qmgr {
@@ -66,6 +67,8 @@ Task<std::string> Agent::receive_results()
             last_heard_ = loop_.now();
             if (!take_frame(*frame))
                 co_return "protocol violation by the delivery agent";
+            if (retiring_ && running_.empty())
+                co_return "retired";
             continue;
         }
         if (frame.error().kind() != ErrorKind::TimedOut)
@@ -116,6 +119,13 @@ bool Agent::take_done(queue::DeliveryDone done)
     answered_ = true;
     listener_.delivery_done(*this, std::move(found.mapped()), std::move(done));
     return true;
+}
+
+void Agent::retire()
+{
+    retiring_ = true;
+    if (channel_ && running_.empty())
+        ::shutdown(channel_->fd(), SHUT_RDWR); // wakes receive()
 }
 
 void Agent::slow_down()

@@ -53,7 +53,9 @@ public:
 
     bool ready() const { return ready_; }
     size_t load() const { return running_.size(); }
-    bool has_room() const { return ready_ && running_.size() < capacity_; }
+    bool has_room() const { return ready_ && !retiring_ && running_.size() < capacity_; }
+    void retire();    // no more deliveries: it ends with the last one that runs
+    bool retiring() const { return retiring_; }
     void slow_down(); // it was busy: give it no more than it has now
 
     // Needs has_room(). `request.serial` is set here.
@@ -78,6 +80,7 @@ private:
     Instant last_heard_;
     bool ready_ = false;
     bool answered_ = false;
+    bool retiring_ = false;
 };
 
 } // namespace posthouse::qmgr

@@ -46,13 +46,15 @@ std::string_view notice_name(NoticeKind kind)
 }
 
 // RFC 3464 section 2.3.3.
-std::string_view action_of(NoticeKind kind, queue::DeliveryAction action)
+std::string_view action_of(NoticeKind kind, const Message& message, const queue::RecipientOutcome& outcome)
 {
     if (kind == NoticeKind::Failure)
         return "failed";
     if (kind == NoticeKind::Delay)
         return "delayed";
-    switch (action) {
+    if ((message.envelope.trace & mail::TraceVerify) != 0) // the words of Postfix's reports
+        return outcome.status == queue::DeliveryStatus::Delivered ? "deliverable" : "undeliverable";
+    switch (outcome.action) {
     case queue::DeliveryAction::Relayed:
         return "relayed";
     case queue::DeliveryAction::Expanded:
@@ -64,13 +66,14 @@ std::string_view action_of(NoticeKind kind, queue::DeliveryAction action)
     return "delivered";
 }
 
-mail::ReportRecipient reported(NoticeKind kind, const mail::Recipient& recipient, queue::RecipientOutcome outcome)
+mail::ReportRecipient reported(NoticeKind kind, const Message& message, queue::RecipientOutcome outcome)
 {
+    const mail::Recipient& recipient = message.recipients[outcome.index];
     mail::ReportRecipient report;
     report.address = recipient.address;
     report.orcpt = recipient.orcpt;
     report.original = recipient.original;
-    report.action = action_of(kind, outcome.action);
+    report.action = action_of(kind, message, outcome);
     report.status = std::move(outcome.dsn);
     report.text = std::move(outcome.text);
     report.remote_mta = std::move(outcome.remote_mta);
@@ -146,13 +149,15 @@ Task<Result<void>> NoticeWriter::send(NoticeKind kind, const Message& message,
             log::warning(message.id(), ": undeliverable postmaster notification discarded");
         co_return Result<void>();
     }
+    // sendmail -v and -bv ask for a report of every recipient.
+    const bool traced = kind == NoticeKind::Success && message.envelope.trace != mail::TraceNone;
     mail::Report report = report_on(kind, message);
     mail::Report copy = report;
     for (queue::RecipientOutcome& outcome : outcomes) {
         const mail::Recipient& recipient = message.recipients[outcome.index];
-        mail::ReportRecipient one = reported(kind, recipient, std::move(outcome));
+        mail::ReportRecipient one = reported(kind, message, std::move(outcome));
         copy.recipients.push_back(one);
-        if (sender_wants(kind, recipient))
+        if (traced || sender_wants(kind, recipient))
             report.recipients.push_back(std::move(one));
     }
     std::string content;

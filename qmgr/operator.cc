@@ -113,7 +113,7 @@ std::vector<queue::ListEntry> Scheduler::list_waiting(const queue::ControlList& 
 void Scheduler::make_due(WaitingMessage record)
 {
     record.next_us = wall_clock_us();
-    index_.put(record);
+    put_record(record);
     admit_soon();
 }
 

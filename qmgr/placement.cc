@@ -85,6 +85,10 @@ Task<void> Scheduler::hand_out(Message& message)
 void Scheduler::place(Message& message, uint32_t index, const queue::Route& route, Placements& placements)
 {
     using queue::DeliveryStatus;
+    if ((message.envelope.trace & mail::TraceVerify) != 0) {
+        probe(message, index, route);
+        return;
+    }
     Transport& its_transport = transport(route.transport);
     using Kind = TransportSettings::Kind;
     if (is_double_bounce(route.recipient, settings_.notices)) {
@@ -105,6 +109,20 @@ void Scheduler::place(Message& message, uint32_t index, const queue::Route& rout
             message.rerouted[index] = route.recipient;
         placements.of(its_transport, route.nexthop, route.recipient).indexes.push_back(index);
     }
+}
+
+// sendmail -bv: nothing is delivered, the sender hears where it would go.
+void Scheduler::probe(Message& message, uint32_t index, const queue::Route& route)
+{
+    const bool undeliverable = transport(route.transport).kind() == TransportSettings::Kind::Error;
+    auto outcome = undeliverable ? outcome_from_text(index, queue::DeliveryStatus::Failed, route.nexthop)
+                                 : queue::RecipientOutcome(0, index, queue::DeliveryStatus::Delivered, "2.0.0",
+                                                           cat("delivers to ", route.transport, ':', route.nexthop));
+    log::info(message.id(), ": to=<", route.recipient, ">, relay=none, dsn=", outcome.dsn, ", status=",
+              undeliverable ? "undeliverable" : "deliverable", " (", outcome.text, ")");
+    message.states[index] = queue::RecipientState::Delivered;
+    pool_->mark(message.number, index, message.states[index]);
+    message.delivered.push_back(std::move(outcome));
 }
 
 void Scheduler::hand_to_transports(Message& message, Placements& placements)

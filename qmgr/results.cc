@@ -104,7 +104,7 @@ void Scheduler::settle(Message& message, queue::RecipientOutcome outcome)
     case DeliveryStatus::Delivered:
         ++counters_.delivered;
         message.states[outcome.index] = RecipientState::Delivered;
-        const bool wanted = report_success(recipient, outcome);
+        const bool wanted = report_success(recipient, outcome) || (message.envelope.trace & mail::TraceDelivery) != 0;
         // The only recipient needs no mark when the message is retired in the next turn of the loop.
         if (wanted || message.states.size() > 1)
             pool_->mark(message.number, outcome.index, RecipientState::Delivered);
@@ -209,7 +209,7 @@ void Scheduler::put_to_wait(Message& message, int64_t now_us)
     if (message.orders.hold)
         pool_->set_held(message.number, true);
     pool_->set_next_attempt(message.number, record.next_us);
-    index_.put(record);
+    put_record(record);
 }
 
 } // namespace posthouse::qmgr

@@ -107,11 +107,12 @@ void Scheduler::message_found(queue::StoredMessage message, queue::Arrival how)
         return;
     }
     ++counters_.accepted;
-    if (!message.held && !paused_ && has_room(message.envelope.recipients.size())) {
+    const bool due = !message.held && (!message.known || message.next_attempt_us <= wall_clock_us());
+    if (due && !paused_ && has_room(message.envelope.recipients.size())) {
         begin(std::move(message), nullptr, Orders());
         return;
     }
-    index_.put(record_of(message));
+    put_record(record_of(message));
     admit_soon();
 }
 
@@ -181,25 +182,37 @@ void Scheduler::scan_ended()
     admit_soon();
 }
 
+void Scheduler::put_record(const WaitingMessage& record)
+{
+    index_.put(record);
+    if (!record.held)
+        next_due_us_ = std::min(next_due_us_, record.incoming ? 0 : record.next_us);
+}
+
 void Scheduler::admit_soon()
 {
-    if (!scanning_ && !paused_)
-        due_timer_.set(loop_.now());
+    if (scanning_ || paused_)
+        return;
+    const int64_t wait_us = std::clamp<int64_t>(next_due_us_ - wall_clock_us(), 0, longest_sleep_us);
+    due_timer_.set(loop_.now() + Duration::microseconds(wait_us));
 }
 
 void Scheduler::admit_due()
 {
     const int64_t now_us = wall_clock_us();
-    if (const size_t room = room_for_waiting(); room > 0)
+    const size_t room = room_for_waiting();
+    if (scanning_ || paused_ || (room == 0 && next_due_us_ <= now_us))
+        return; // something ends first, and calls admit_soon()
+    if (next_due_us_ <= now_us) {
         for (const uint64_t number : index_.due(now_us, room)) {
             index_.activate(number);
             loading_.emplace(number, Orders());
             tasks_.spawn(activate_waiting(number));
         }
-    const int64_t first_us = index_.first_due_us();
-    if (first_us <= now_us || scanning_ || paused_)
-        return; // something ends first, and calls admit_soon()
-    due_timer_.set(loop_.now() + Duration::microseconds(std::min(first_us - now_us, longest_sleep_us)));
+        next_due_us_ = index_.first_due_us();
+    }
+    if (next_due_us_ > now_us)
+        admit_soon();
 }
 
 Task<void> Scheduler::activate_waiting(uint64_t number)
@@ -215,7 +228,7 @@ Task<void> Scheduler::activate_waiting(uint64_t number)
         log::warning(record->id, ": cannot be read now: ", stored.error().full_text());
         record->next_us = settings_.retry.next_attempt_us(record->arrival_us, wall_clock_us());
         record->incoming = false;
-        index_.put(*record);
+        put_record(*record);
     } else {
         if (!stored && record && pool_->is_live(number, record->id))
             pool_->quarantine(number, stored.error().full_text());

@@ -88,6 +88,7 @@ private:
     bool has_room(size_t recipients) const;
     size_t room_for_waiting() const;
     void note_scanned(const queue::StoredMessage& message);
+    void put_record(const WaitingMessage& record);
     void admit_soon();
     void admit_due();
     Task<void> activate_waiting(uint64_t number);
@@ -97,6 +98,7 @@ private:
     Task<void> process(Message& message);
     Task<void> hand_out(Message& message);
     void place(Message& message, uint32_t index, const queue::Route& route, Placements& placements);
+    void probe(Message& message, uint32_t index, const queue::Route& route);
     void hand_to_transports(Message& message, Placements& placements);
     Transport& transport(const std::string& name);
     Task<void> conclude(Message& message);
@@ -131,6 +133,7 @@ private:
     std::unordered_map<uint64_t, Orders> loading_; // on their way from the index to the active set
     std::vector<uint64_t> scanned_;
     size_t recipients_in_core_ = 0;
+    int64_t next_due_us_ = 0; // not later than what is due first: spares the index a question
     int64_t started_us_;
     bool scanning_ = true;
     bool paused_ = false;

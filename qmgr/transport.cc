@@ -131,11 +131,18 @@ Agent* Transport::agent_for(const Destination& destination) const
 // The time to look again, when it is known.
 Instant Transport::open_agents_as_needed()
 {
-    if (paused_ || dead() || agents_.size() >= settings_.process_limit || (agents_.empty() && order_.waiting() == 0))
+    if (paused_ || dead())
         return Instant::never();
-    for (const auto& agent : agents_)
+    size_t at_work = 0;
+    for (const auto& agent : agents_) {
+        if (agent->retiring())
+            continue;
         if (!agent->ready() || agent->load() < busy_agent_load)
             return Instant::never();
+        ++at_work;
+    }
+    if (at_work >= settings_.process_limit || (at_work == 0 && order_.waiting() == 0))
+        return Instant::never();
     if (loop_.now() < next_agent_)
         return next_agent_;
     next_agent_ = loop_.now() + pause_between_agents;
@@ -161,10 +168,11 @@ void Transport::agent_over(Agent& agent, Agent::End end)
     for (auto& [key, destination] : destinations_)
         if (destination->preferred == &agent)
             destination->preferred = nullptr;
+    const bool agent_was_retired = agent.retiring();
     std::erase_if(agents_, [&agent](const auto& one) { return one.get() == &agent; });
     if (end.answered)
         failures_ = 0;
-    const bool failed = !end.greeted || !end.lost.empty();
+    const bool failed = (!end.greeted && !agent_was_retired) || !end.lost.empty();
     if (failed) {
         log::warning("connection to transport ", settings_.name, " ended: ", end.reason, "; deliveries to be repeated: ",
                      end.lost.size());
@@ -296,6 +304,8 @@ void Transport::pause()
 void Transport::adopt(const TransportSettings& settings)
 {
     settings_ = settings;
+    for (const auto& agent : agents_)
+        agent->retire();
     dispatch_soon();
 }
 

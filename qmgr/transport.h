@@ -55,7 +55,8 @@ public:
     void flush();                         // what was dead gets another chance now
     void pause();                         // start nothing more: qmgr is ending
     void cancel(const Message& message);  // the message is to go: give back what has not begun
-    void adopt(const TransportSettings& settings); // new limits after a reload
+    // After a reload: new limits, and new agents, which have read the new configuration as well.
+    void adopt(const TransportSettings& settings);
 
     size_t running() const;
     size_t waiting() const { return order_.waiting(); }

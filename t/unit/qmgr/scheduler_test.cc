@@ -315,6 +315,33 @@ TEST_CASE("33: NOTIFY=NEVER makes no bounce, NOTIFY=SUCCESS a report")
     }
 }
 
+TEST_CASE("a probe (sendmail -bv) is reported and delivers nothing")
+{
+    Bench bench;
+    mail::Envelope envelope;
+    envelope.sender = sender;
+    envelope.trace = mail::TraceVerify;
+    for (const char* who : {"a@example.com", "b@broken.example"})
+        envelope.recipients.emplace_back(who);
+    bench.put(envelope);
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@example.com") == 0);
+}
+
+TEST_CASE("sendmail -v gets a report of what was delivered")
+{
+    Bench bench;
+    mail::Envelope envelope;
+    envelope.sender = sender;
+    envelope.trace = mail::TraceDelivery;
+    envelope.recipients.emplace_back("a@example.com");
+    bench.put(envelope);
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.tried("a@example.com") == 1);
+    CHECK(bench.empty_in_time());
+}
+
 TEST_CASE("error:, retry: and discard: need no agent")
 {
     Bench bench("minimal_backoff_time = 100s");

@@ -267,6 +267,23 @@ TEST_CASE("a transport that is paused starts nothing more but hears the results 
     CHECK(bench.agents.seen.size() == 1);
 }
 
+TEST_CASE("54: after a reload what runs is finished by the old agent, and what comes goes to a new one")
+{
+    Bench bench;
+    bench.agents.plan["x"] = Does::Hold;
+    bench.add("x");
+    REQUIRE(bench.until([&] { return bench.agents.seen.size() == 1; }));
+    bench.transport->adopt(bench.settings);
+    bench.add("y");
+    REQUIRE(bench.until([&] { return bench.owner.delivered == 1; }));
+    CHECK(bench.agents.connections == 2);
+    CHECK(bench.transport->running() == 1);
+    CHECK(bench.agents.agent_of["y"] != bench.agents.agent_of["x"]);
+    bench.transport->adopt(bench.settings);
+    CHECK(bench.until([&] { return bench.transport->agents() == 1; })); // the idle one leaves at once
+    CHECK(bench.owner.reasons.empty());
+}
+
 TEST_CASE("with recipient limit 1 each recipient is a destination of its own")
 {
     Bench bench;
