@@ -80,7 +80,8 @@ Task<Result<std::string>> Forwarder::forward(const queue::DeliveryRequest& reque
     auto message = co_await source_.begin(deadline);
     if (!message)
         co_return std::move(message.error()).within("forward");
-    queue::Intake intake(tables_, std::move(*message), queue::rewrite_context_from(request.envelope.rewrite_context));
+    queue::Intake intake(tables_, std::move(*message), queue::rewrite_context_from(request.envelope.rewrite_context),
+                         queue::AddressMappings::WithoutBcc); // which it had when it came in
     const std::string received =
         cat("Received: by ", settings_.host_name, " (", settings_.mail_name, ")\r\n\tid ", intake.id(), "; ",
             mail::format_date(wall_clock_us()), "\r\nDelivered-To: ", request.envelope.recipients[position].address, "\r\n");
