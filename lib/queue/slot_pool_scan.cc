@@ -47,10 +47,9 @@ Task<Result<void>> SlotPool::Impl::scan()
 {
     // What was written before a crash of programs only is in memory, perhaps not on disk yet. It is before
     // anything is marked in it.
-    std::function<Result<KnownFacts>()> begin = [journal = journal.get(), used = &disk,
-                                                 path = files.directory()]() -> Result<KnownFacts> {
-        RETURN_IF_ERROR(sync_file_system(*used, path));
-        return journal->read();
+    std::function<Result<KnownFacts>()> begin = [self = shared_from_this()]() -> Result<KnownFacts> {
+        RETURN_IF_ERROR(sync_file_system(self->disk, self->files.directory()));
+        return self->journal->read();
     };
     auto facts = co_await in_pool(threads, std::move(begin));
     if (!facts)
