@@ -50,3 +50,10 @@ tools_posthouse_SOURCES = \
 	%reldir%/posthouse.cc \
 	%reldir%/set_permissions.cc %reldir%/set_permissions.h
 tools_posthouse_LDADD = tools/libqueuetools.a $(LDADD)
+
+# postsuper and postcat.
+sbin_PROGRAMS += tools/postsuper tools/postcat
+tools_postsuper_SOURCES = %reldir%/postsuper.cc %reldir%/queue_act.cc %reldir%/queue_act.h
+tools_postsuper_LDADD = tools/libqueuetools.a $(LDADD)
+tools_postcat_SOURCES = %reldir%/postcat.cc
+tools_postcat_LDADD = tools/libqueuetools.a $(LDADD)
