@@ -288,6 +288,29 @@ class Bouncing(harness.TestCase):
             self.assertIn("Action: delivered", str(report))
             post.wait_log(r"%s: sender delivery status notification: \w+" % queue_id)
 
+    def test_33_notify_success_is_reported_as_relayed_where_the_next_host_knows_no_dsn(self):
+        plain = lambda verb, argument: "250-sink.test.example\r\n250 PIPELINING" if verb == "EHLO" else None
+        with harness.SinkServer(plain) as sink:
+            with harness.Instance(self, main_cf=relay_to(sink.port)) as post:
+                post.send(SENDER, ["friend@far.example"], "Hello.", rcpt_options=["NOTIFY=SUCCESS"])
+                self.assertIn("Action: relayed", str(self.bounce(post)))
+                self.assertNotIn("NOTIFY", " ".join(sink.commands))
+
+    def test_33_a_next_host_that_knows_dsn_takes_the_wish_over(self):
+        with harness.SinkServer() as sink:
+            with harness.Instance(self, main_cf=relay_to(sink.port)) as post:
+                queue_id = post.send_id(SENDER, ["friend@far.example"], "Hello.", rcpt_options=["NOTIFY=SUCCESS"])
+                post.wait_log(r"%s: removed" % queue_id)
+                self.assertIn("NOTIFY=SUCCESS", " ".join(sink.commands))
+                self.assertEqual(post.mail("sender"), [])
+
+    def test_a_probe_is_reported_and_delivers_nothing(self):
+        with harness.SinkServer() as sink:
+            with harness.Instance(self, main_cf=relay_to(sink.port)) as post:
+                post.tool("sendmail", "-bv", "-f", SENDER, "friend@far.example", input="")
+                self.assertIn("deliverable", post.wait_mail("sender")[0])
+                self.assertEqual(sink.messages, [])
+
     def test_32_ret_hdrs_returns_only_the_headers(self):
         with harness.SinkServer(refuse({"@": "550 5.1.1 no such user"})) as sink:
             with harness.Instance(self, main_cf=relay_to(sink.port)) as post:
