@@ -56,3 +56,10 @@ t_fuzz_fuzz_queue_file_SOURCES = %reldir%/fuzz_queue_file.cc
 t_fuzz_fuzz_queue_file_LDADD = $(FUZZ_LDADD)
 t_fuzz_fuzz_queue_protocol_SOURCES = %reldir%/fuzz_queue_protocol.cc
 t_fuzz_fuzz_queue_protocol_LDADD = $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_alias fuzz_table_text
+check_PROGRAMS += t/fuzz/fuzz_alias t/fuzz/fuzz_table_text
+t_fuzz_fuzz_alias_SOURCES = %reldir%/fuzz_alias.cc
+t_fuzz_fuzz_alias_LDADD = $(FUZZ_LDADD)
+t_fuzz_fuzz_table_text_SOURCES = %reldir%/fuzz_table_text.cc
+t_fuzz_fuzz_table_text_LDADD = $(FUZZ_LDADD)
