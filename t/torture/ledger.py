@@ -1,0 +1,144 @@
+"""What was sent, what the server promised, and what arrived: numbered messages with a checksum, clients that
+send them, and the comparison. Used by the tests beside it."""
+import collections
+import glob
+import hashlib
+import os
+import random
+import re
+import socket
+import threading
+import time
+
+MARK = re.compile(rb"^Torture-Number: (\d+)\r?$", re.M)
+DIGEST = re.compile(rb"^Torture-Digest: ([0-9a-f]+)\r?$", re.M)
+
+
+def make_message(number, size, rng):
+    """Content with CRLF, of about `size` bytes; its body can be verified wherever it is found."""
+    lines = []
+    while size > 0:
+        length = rng.randint(0, 76)
+        line = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz .") for _ in range(length)).rstrip()
+        lines.append("." + line if rng.random() < 0.05 else line)
+        size -= length + 2
+    body = "".join(line + "\r\n" for line in lines + ["end of %d" % number]).encode()
+    digest = hashlib.sha256(body).hexdigest()
+    head = "From: <sender@example.com>\r\nSubject: number %d\r\nTorture-Number: %d\r\nTorture-Digest: %s\r\n\r\n" % (
+        number, number, digest)
+    return head.encode() + body
+
+
+def read_message(data):
+    """(number, whole): the number of a stored message, and whether its body is what was sent."""
+    data = data.replace(b"\r\n", b"\n")
+    head, _, body = data.partition(b"\n\n")
+    number, digest = MARK.search(head), DIGEST.search(head)
+    if not number or not digest:
+        return None, False
+    whole = hashlib.sha256(body.replace(b"\n", b"\r\n")).hexdigest().encode() == digest[1]
+    return int(number[1]), whole
+
+
+class Ledger:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.next = 0
+        self.sent = {}            # number -> recipients
+        self.acknowledged = {}    # number -> queue id
+        self.errors = collections.Counter()
+
+    def begin(self, recipients):
+        with self.lock:
+            self.next += 1
+            self.sent[self.next] = recipients
+            return self.next
+
+    def acknowledge(self, number, reply):
+        found = re.search(rb"queued as (\w+)", reply)
+        with self.lock:
+            self.acknowledged[number] = found[1].decode() if found else "?"
+
+    def promised(self):
+        with self.lock:
+            return {(number, recipient) for number in self.acknowledged for recipient in self.sent[number]}
+
+
+class Client(threading.Thread):
+    """Sends one message after another, several on a connection; never gives up."""
+
+    def __init__(self, ledger, port, choose_recipients, seed, largest=30000):
+        super().__init__(daemon=True)
+        self.ledger, self.port, self.choose, self.largest = ledger, port, choose_recipients, largest
+        self.rng = random.Random(seed)
+        self.ending = threading.Event()
+
+    def run(self):
+        while not self.ending.is_set():
+            try:
+                self.session()
+            except (OSError, ValueError, IndexError) as error:
+                with self.ledger.lock:
+                    self.ledger.errors[type(error).__name__] += 1
+                time.sleep(0.02)
+
+    def session(self):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            file = connection.makefile("rb")
+
+            def reply():
+                while True:
+                    line = file.readline()
+                    if not line:
+                        raise ConnectionResetError
+                    if line[3:4] != b"-":
+                        return line
+
+            def command(text):
+                connection.sendall(text)
+                return reply()
+
+            if reply()[:3] != b"220" or command(b"EHLO client.test.example\r\n")[:3] != b"250":
+                raise ValueError
+            for _ in range(self.rng.randint(1, 20)):
+                if self.ending.is_set():
+                    break
+                self.transaction(command)
+            command(b"QUIT\r\n")
+
+    def transaction(self, command):
+        recipients = self.choose(self.rng)
+        number = self.ledger.begin(recipients)
+        size = int(self.largest ** self.rng.random()) + 100
+        content = make_message(number, size, self.rng)
+        if command(b"MAIL FROM:<sender@example.com>\r\n")[:3] != b"250":
+            raise ValueError
+        for recipient in recipients:
+            if command(b"RCPT TO:<%s>\r\n" % recipient.encode())[:3] != b"250":
+                command(b"RSET\r\n")
+                raise ValueError
+        if command(b"DATA\r\n")[:3] != b"354":
+            raise ValueError
+        stuffed = re.sub(rb"^\.", b"..", content, flags=re.M)
+        answer = command(stuffed + b".\r\n")
+        if answer[:3] == b"250":
+            self.ledger.acknowledge(number, answer)
+        else:
+            with self.ledger.lock:
+                self.ledger.errors[answer[:9].decode("latin-1")] += 1
+
+
+def delivered(folders):
+    """What is in these Maildirs: a Counter of (number, user), and the paths of files that are not whole."""
+    counts, broken = collections.Counter(), []
+    for folder in folders:
+        for path in glob.glob(os.path.join(folder, "*", "new", "*")) + glob.glob(os.path.join(folder, "*", "cur", "*")):
+            with open(path, "rb") as message:
+                data = message.read()
+            number, whole = read_message(data)
+            if number is None and b"Torture" not in data:
+                continue  # a notice
+            if not whole:
+                broken.append(path)
+            counts[(number, path.split(os.sep)[-3])] += 1
+    return counts, broken
