@@ -57,3 +57,10 @@ tools_postsuper_SOURCES = %reldir%/postsuper.cc %reldir%/queue_act.cc %reldir%/q
 tools_postsuper_LDADD = tools/libqueuetools.a $(LDADD)
 tools_postcat_SOURCES = %reldir%/postcat.cc
 tools_postcat_LDADD = tools/libqueuetools.a $(LDADD)
+
+# Showing and changing main.cf and master.cf.
+noinst_LIBRARIES += tools/libconfigtools.a
+tools_libconfigtools_a_SOURCES = %reldir%/config_edit.cc %reldir%/config_edit.h
+sbin_PROGRAMS += tools/postconf
+tools_postconf_SOURCES = %reldir%/postconf.cc
+tools_postconf_LDADD = tools/libconfigtools.a $(LDADD)
