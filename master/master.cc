@@ -15,7 +15,8 @@ DESCRIPTION
 
 	-c config_dir
 	    The directory of main.cf and master.cf instead of the default or MAIL_CONFIG.
-	-d  Go into the background once all sockets are open; exit with status 1 and the reason if that fails.
+	-d  Go into the background once all sockets are open and the first programs are up; exit with status 1
+	    and the reason if a socket cannot be opened. A program that does not come up says why.
 
 	Signals:
 
@@ -55,6 +56,7 @@ SEE ALSO
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
+#include <initializer_list>
 #include <string>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -63,6 +65,8 @@ SEE ALSO
 namespace posthouse::master {
 
 namespace {
+
+constexpr Duration start_patience = Duration::seconds(10);
 
 struct Options {
     std::string directory;
@@ -127,16 +131,27 @@ void prepare_process()
     (void)!::chdir("/");
 }
 
-void close_terminal(bool keep_output)
+void close_input_and(std::initializer_list<int> outputs)
 {
     const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     ::dup2(null, STDIN_FILENO);
-    if (!keep_output)
-        ::dup2(null, STDOUT_FILENO);
-    if (!keep_output)
-        ::dup2(null, STDERR_FILENO);
+    for (const int output : outputs)
+        ::dup2(null, output);
     if (null > STDERR_FILENO)
         ::close(null);
+}
+
+// Runs the loop until the first programs are up, or have said on standard error why they are not. False
+// when it is to end already.
+bool bring_up(Loop& loop, const Supervisor& supervisor)
+{
+    log::echo_to_stderr(true);
+    const Instant limit = Instant::now() + start_patience;
+    bool goes_on = true;
+    while (goes_on && !supervisor.settled() && Instant::now() < limit)
+        goes_on = loop.run_once(Duration::milliseconds(100));
+    log::echo_to_stderr(false);
+    return goes_on;
 }
 
 // The parent waits until the child says that it is up, or has ended with its reason on standard error.
@@ -199,11 +214,18 @@ Result<void> run(const Options& options)
     RETURN_IF_ERROR(supervisor.start(*configuration->config, configuration->services));
     log::info("daemon started -- version ", configuration->config->text("mail_version"), ", configuration ",
               options.directory);
-    close_terminal(!options.detach);
+    if (options.detach)
+        close_input_and({STDOUT_FILENO});
+    else
+        close_input_and({});
+    const bool goes_on = bring_up(loop, supervisor);
+    if (options.detach)
+        close_input_and({STDERR_FILENO});
     if (ready)
         (void)!::write(ready.get(), "", 1);
     ready.reset();
-    loop.run();
+    if (goes_on)
+        loop.run();
     return Result<void>();
 }
 

@@ -83,6 +83,7 @@ Task<void> ServiceRunner::attend()
                 watching.spawn(watch_listener(listener.get()));
         (void)co_await changed_.wait(Deadline::never());
     }
+    listeners_.clear(); // nothing watches them any more
 }
 
 Task<void> ServiceRunner::watch_listener(int fd)
@@ -98,8 +99,10 @@ ServiceRunner::Need ServiceRunner::need() const
     bool somebody_accepts = false;
     bool all_loaded = true;
     for (const Attended& attended : children_) {
-        ++running;
         const Child::State state = attended.child.state;
+        // One that only finishes its last sessions is in nobody's way, unless it owns what it works on.
+        if (state != Child::State::Leaving || is_single(service_.program))
+            ++running;
         if (state == Child::State::Starting || state == Child::State::Available) {
             somebody_accepts = true;
             all_loaded = false;
@@ -139,6 +142,8 @@ ChildCommand ServiceRunner::command() const
              "-n", service_.name};
     if (service_.is_chrooted())
         words.push_back("-z");
+    if (service_.is_unprivileged())
+        words.push_back("-u");
     words.push_back("-s");
     words.push_back(cat(listeners_.size()));
     for (const auto& [name, value] : service_.overrides.pairs()) {
@@ -181,6 +186,21 @@ Task<void> ServiceRunner::hear(Attended& attended)
 std::list<ServiceRunner::Attended>::iterator ServiceRunner::find(pid_t pid)
 {
     return std::find_if(children_.begin(), children_.end(), [&](const Attended& a) { return a.child.pid() == pid; });
+}
+
+void ServiceRunner::start_one()
+{
+    wanted_ = true;
+    changed_.notify_all();
+}
+
+bool ServiceRunner::settled() const
+{
+    if (crashes_ > 0)
+        return true;
+    if (!wanted_ && children_.empty())
+        return true;
+    return std::any_of(children_.begin(), children_.end(), [](const Attended& a) { return a.child.was_available; });
 }
 
 void ServiceRunner::wake_up()

@@ -36,6 +36,11 @@ public:
 
     const config::Service& service() const { return service_; }
 
+    // One child now, without waiting for a connection.
+    void start_one();
+    // False while the first child is on its way up.
+    bool settled() const;
+
     // Reload: children finish what they have, new ones start with the new entry and settings. The
     // listening sockets stay, so no client is refused meanwhile.
     void replace(config::Service service, RunSettings settings);

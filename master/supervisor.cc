@@ -45,9 +45,19 @@ Result<void> Supervisor::start(const config::Config& config, const std::vector<c
             return std::move(listeners.error());
         opened.emplace_back(&service, std::move(*listeners));
     }
-    for (auto& [service, listeners] : opened)
-        runners_.push_back(std::make_unique<ServiceRunner>(loop_, *service, settings, std::move(listeners)));
+    for (auto& [service, listeners] : opened) {
+        auto runner = std::make_unique<ServiceRunner>(loop_, *service, settings, std::move(listeners));
+        // What the administrator got wrong is told at the start, not to the first client.
+        if (service->type == config::ServiceType::Inet || (service->wakeup_seconds > 0 && !service->wakeup_if_used))
+            runner->start_one();
+        runners_.push_back(std::move(runner));
+    }
     return Result<void>();
+}
+
+bool Supervisor::settled() const
+{
+    return std::all_of(runners_.begin(), runners_.end(), [](const auto& runner) { return runner->settled(); });
 }
 
 Supervisor::Runners::iterator Supervisor::find(const config::Service& service)

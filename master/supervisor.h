@@ -19,6 +19,8 @@ public:
 
     // Opens everything first, then starts: a port that is taken stops the start, not half of it.
     Result<void> start(const config::Config& config, const std::vector<config::Service>& services);
+    // False while programs that were started at the start are on their way up.
+    bool settled() const;
     // Services that are new start, those that are gone close, all others get new children.
     void reload(const config::Config& config, const std::vector<config::Service>& services);
     // Ends the loop when the last child has gone; what has not after the patience is killed.

@@ -37,6 +37,7 @@ constexpr Duration listener_pause = Duration::milliseconds(500); // out of descr
 constexpr Duration load_interval = Duration::seconds(1);
 constexpr double much_load = 0.7;             // of one processor, over an interval
 constexpr Duration stop_patience = Duration::seconds(10);
+constexpr uint64_t sessions_for_use = 1000;   // max_use is meant for processes that serve one at a time
 
 net::ResolverOptions resolver_options(const config::Config& config)
 {
@@ -44,6 +45,14 @@ net::ResolverOptions resolver_options(const config::Config& config)
     options.servers = config.text("dns_servers");
     options.trust_ad = config.boolean("dns_trust_ad");
     return options;
+}
+
+// Until here, `posthouse start` shows on its terminal what goes wrong. Master's own output is where that of
+// a daemon belongs: nowhere, or in the log of start-fg.
+void leave_terminal()
+{
+    log::echo_to_stderr(false);
+    ::dup2(STDOUT_FILENO, STDERR_FILENO);
 }
 
 double cpu_seconds()
@@ -60,7 +69,7 @@ public:
         : Context(its_loop, its_config, its_pool, line.arguments, line.service_name, its_background), spec_(spec),
           status_fd_(first_listener_fd + static_cast<int>(line.listeners)), privileged_(is_privileged),
           idle_timer_(its_loop, [this] { leave_if_unused(); }), end_timer_(its_loop, [this] { end(); }),
-          load_timer_(its_loop, [this] { measure_load(); }), room_(its_loop), sessions_(its_loop)
+          load_timer_(its_loop, [this] { measure_load(); }), room_(its_loop), accepting_(its_loop), sessions_(its_loop)
     {
         for (size_t i = 0; i < line.listeners; ++i)
             listeners_.push_back(first_listener_fd + static_cast<int>(i));
@@ -72,6 +81,8 @@ public:
                                                                                      : descriptors / 4);
         if (spec.single_connection)
             most_sessions_ = 1;
+        else if (!spec.exclusive)
+            most_uses_ = static_cast<uint64_t>(config.number("max_use")) * sessions_for_use;
     }
 
     Result<void> make_resolver()
@@ -117,6 +128,7 @@ private:
     void tell(ChildSays what);
     void say_how_busy();
     void drain();
+    void close_listeners();
     void stop();
     void end();
     void leave_when_done();
@@ -132,6 +144,8 @@ private:
     std::unique_ptr<net::Resolver> resolver_;
     size_t most_sessions_ = 0;
     size_t session_count_ = 0;
+    uint64_t most_uses_ = 0; // then another process takes over; 0: never
+    uint64_t uses_ = 0;
     bool loaded_ = false;
     bool draining_ = false;
     bool stopping_ = false;
@@ -143,6 +157,7 @@ private:
     Timer load_timer_;
     double cpu_before_ = 0;
     Event room_; // notified when a session ends, for accepting that waits for it
+    TaskGroup accepting_;
     TaskGroup sessions_;
 };
 
@@ -156,9 +171,10 @@ int Runner::serve(Program& program)
         log::write(log::Level::Fatal, started.error().full_text());
         return 1;
     }
+    leave_terminal();
     background.spawn(listen_to_master());
     for (size_t i = 0; i < listeners_.size(); ++i)
-        background.spawn(accept_from(listeners_[i], i));
+        accepting_.spawn(accept_from(listeners_[i], i));
     say_how_busy();
     if (spec_.idle_exit)
         idle_timer_.set(loop.now() + config.duration("max_idle"));
@@ -216,6 +232,8 @@ void Runner::admit(UniqueFd connection, const sockaddr_storage& peer, socklen_t 
     }
     say_how_busy();
     sessions_.spawn(one_session(std::move(connection), net::SocketAddress::from_sockaddr(peer, length), index));
+    if (++uses_ == most_uses_)
+        retire();
 }
 
 Task<void> Runner::one_session(UniqueFd connection, net::SocketAddress peer, size_t index)
@@ -293,9 +311,19 @@ void Runner::say_how_busy()
 void Runner::drain()
 {
     if (!std::exchange(draining_, true))
-        room_.notify_all();
+        close_listeners();
     program_->on_drain(*this);
     leave_when_done();
+}
+
+// A service that a reload removed is refused at once, not when its last session has ended.
+void Runner::close_listeners()
+{
+    accepting_.cancel_all();
+    loop.post([this] { // after the tasks have gone, which watch the sockets
+        for (const int fd : std::exchange(listeners_, std::vector<int>()))
+            ::close(fd);
+    });
 }
 
 void Runner::stop()
@@ -327,6 +355,8 @@ void Runner::leave_if_unused()
         leave_when_done();
     else if (unused())
         retire();
+    else if (session_count_ == 0)
+        idle_timer_.set(loop.now() + config.duration("max_idle"));
 }
 
 std::string in_root(const std::string& path, const std::string& root)
@@ -401,6 +431,7 @@ int run(int argc, char** argv, const Spec& spec, Factory factory)
         log::fatal(config.error().full_text());
     if (auto opened = open_log(**config, spec.program); !opened)
         log::fatal(opened.error().full_text());
+    log::echo_to_stderr(true);
     Loop loop;
     ThreadPool pool(loop, spec.pool_threads);
     TaskGroup background(loop);
