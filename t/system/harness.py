@@ -169,7 +169,7 @@ class Instance:
         self.programs = Programs.prepare()
         # master makes the others with their proper owners.
         for folder in ("etc", "mail") if privileged else ("etc", "spool", "data", "mail"):
-            os.mkdir(os.path.join(self.folder, folder), 0o755)
+            os.mkdir(os.path.join(self.folder, folder), 0o700 if folder == "data" else 0o755)
         self.configure(main_cf, master_cf)
         if os.geteuid() == 0:
             os.chown(os.path.join(self.folder, "mail"), self.user.pw_uid, self.user.pw_gid)

@@ -75,6 +75,18 @@ class Start(harness.TestCase):
             post.close()
 
 
+    def test_a_program_that_does_not_come_up_says_why_on_the_terminal(self):
+        post = harness.Instance(self, master_cf="127.0.0.1:%d inet n - n - - no-such-program\n" % harness.free_port())
+        try:
+            done = post.tool("posthouse", "start")
+            post.running = True
+            self.assertRegex(done.stderr, "cannot run .*/no-such-program: No such file")
+            self.assertIn("bad command startup", done.stderr)
+            harness.wait_until(lambda: post.answers(post.port), "the other port answers")
+        finally:
+            post.close()
+
+
 class Stop(harness.TestCase):
     def test_stop_ends_every_process_and_soon(self):
         with harness.Instance(self) as post:
@@ -150,6 +162,28 @@ class Reload(harness.TestCase):
             post.write("master.cf", before)
             post.reload()
             harness.wait_until(lambda: not post.answers(port), "the service is gone")
+
+    def test_a_removed_service_refuses_new_clients_while_an_old_session_goes_on(self):
+        port = harness.free_port()
+        with harness.Instance(self, master_cf="127.0.0.1:%d inet n - n - - smtpd\n" % port) as post:
+            with open(post.master_cf_path) as master:
+                lines = master.read().splitlines()
+            with harness.Dialogue(port) as old:
+                self.assertEqual(old.reply()[0], 220)
+                post.write("master.cf", "\n".join(line for line in lines if str(port) not in line) + "\n")
+                post.reload()
+                harness.wait_until(lambda: not post.answers(port), "the service is gone")
+                self.assertEqual(old.command("NOOP")[0], 250)
+
+    def test_an_old_session_does_not_hold_up_a_service_of_one_process(self):
+        port = harness.free_port()
+        with harness.Instance(self, master_cf="127.0.0.1:%d inet n - n - 1 smtpd\n" % port) as post:
+            with harness.Dialogue(port) as old:
+                self.assertEqual(old.reply()[0], 220)
+                post.reload()
+                with harness.Dialogue(port) as new:
+                    self.assertEqual(new.reply()[0], 220)
+                self.assertEqual(old.command("NOOP")[0], 250)
 
 
 class Crash(harness.TestCase):
