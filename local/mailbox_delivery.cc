@@ -28,6 +28,18 @@ std::string delivery_headers(const std::string& sender, const mail::Recipient& r
     return headers;
 }
 
+// deliver_lock_attempts times, deliver_lock_delay apart.
+Task<Result<MailboxResult>> MailboxDelivery::deliver_when_unlocked(Account account, MailboxJob job, int message)
+{
+    const Deadline deadline = Deadline::after(longest_delivery);
+    for (uint32_t attempt = 1;; ++attempt) {
+        auto result = co_await workers_.deliver(account, job, message, deadline);
+        if (!result || result->status != MailboxResult::Status::Locked || attempt >= settings_.lock_attempts)
+            co_return std::move(result);
+        co_await sleep_for(workers_.loop(), settings_.lock_delay);
+    }
+}
+
 Task<Outcome> MailboxDelivery::deliver(const queue::DeliveryRequest& request, size_t position, Account account,
                                        std::string path, bool is_file_alias)
 {
@@ -44,17 +56,14 @@ Task<Outcome> MailboxDelivery::deliver(const queue::DeliveryRequest& request, si
     job.content_size = request.content.size;
     job.size_limit = settings_.size_limit;
     job.locks = settings_.locks;
-    job.lock_attempts = settings_.lock_attempts;
-    job.lock_delay_ms = settings_.lock_delay_ms;
     job.stale_lock_seconds = settings_.stale_lock_seconds;
     job.strict_ownership = settings_.strict_ownership;
-    const Deadline deadline = Deadline::after(longest_delivery);
-    auto result = co_await workers_.deliver(std::move(account), std::move(job), request.file.get(), deadline);
+    auto result = co_await deliver_when_unlocked(std::move(account), std::move(job), request.file.get());
     if (!result)
         co_return Outcome::from_error(result.error());
     if (result->status == MailboxResult::Status::Failed)
         co_return Outcome::failed(result->dsn, result->text);
-    if (result->status == MailboxResult::Status::Deferred)
+    if (result->status != MailboxResult::Status::Delivered)
         co_return Outcome::deferred(result->dsn, result->text);
     Outcome outcome(queue::DeliveryStatus::Delivered, result->dsn, result->text);
     outcome.action = queue::DeliveryAction::Delivered;

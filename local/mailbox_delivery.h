@@ -19,6 +19,7 @@ public:
     WorkerPool& workers() { return workers_; }
 
 private:
+    Task<Result<MailboxResult>> deliver_when_unlocked(Account account, MailboxJob job, int message);
     const Settings& settings_;
     WorkerPool& workers_;
 };

@@ -17,8 +17,6 @@ std::string MailboxJob::encode() const
     out.u64(content_size);
     out.u64(size_limit);
     out.u8(locks);
-    out.u32(lock_attempts);
-    out.u32(lock_delay_ms);
     out.u32(stale_lock_seconds);
     out.boolean(strict_ownership);
     return out.take();
@@ -38,8 +36,6 @@ Result<MailboxJob> MailboxJob::decode(std::string_view bytes)
     job.content_size = in.u64();
     job.size_limit = in.u64();
     job.locks = in.u8();
-    job.lock_attempts = in.u32();
-    job.lock_delay_ms = in.u32();
     job.stale_lock_seconds = in.u32();
     job.strict_ownership = in.boolean();
     if (!in.ok_and_finished() || kind < 1 || kind > 3 || job.path.find('\0') != std::string::npos)
@@ -64,7 +60,7 @@ Result<MailboxResult> MailboxResult::decode(std::string_view bytes)
     result.status = static_cast<Status>(status);
     result.dsn = in.string();
     result.text = in.string();
-    if (!in.ok_and_finished() || status < 1 || status > 3)
+    if (!in.ok_and_finished() || status < 1 || status > 4)
         return Error(ErrorKind::Corrupt, "malformed mailbox result");
     return result;
 }

@@ -29,15 +29,14 @@ public:
     uint64_t content_size = 0; // in wire form
     uint64_t size_limit = 0;   // of an mbox, or of one Maildir file; 0: none
     uint8_t locks = 0;
-    uint32_t lock_attempts = 1;
-    uint32_t lock_delay_ms = 1000;
     uint32_t stale_lock_seconds = 500;
     bool strict_ownership = true; // the mailbox must belong to the recipient
 };
 
 class MailboxResult {
 public:
-    enum class Status : uint8_t { Delivered = 1, Deferred = 2, Failed = 3 };
+    // Locked: somebody else has the mailbox now. The router tries again later, so that no thread waits.
+    enum class Status : uint8_t { Delivered = 1, Deferred = 2, Failed = 3, Locked = 4 };
 
     MailboxResult() = default;
     MailboxResult(Status its_status, std::string its_dsn, std::string its_text)

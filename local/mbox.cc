@@ -21,15 +21,9 @@ using Status = MailboxResult::Status;
 
 constexpr mode_t mailbox_mode = 0600;
 
-void pause_for(uint32_t milliseconds)
-{
-    timespec time = {static_cast<time_t>(milliseconds / 1000), static_cast<long>(milliseconds % 1000) * 1000000};
-    ::nanosleep(&time, nullptr);
-}
-
 MailboxResult locked_out(const MailboxJob& job)
 {
-    return MailboxResult(Status::Deferred, "4.2.0", cat("cannot lock mailbox ", job.path, ": it is in use"));
+    return MailboxResult(Status::Locked, "4.2.0", cat("cannot lock mailbox ", job.path, ": it is in use"));
 }
 
 // path.lock, removed with the object.
@@ -58,23 +52,20 @@ private:
 std::optional<MailboxResult> DotLock::take(const MailboxJob& job)
 {
     const std::string path = job.path + ".lock";
-    for (uint32_t attempt = 0; attempt < job.lock_attempts; ++attempt) {
-        if (attempt > 0)
-            pause_for(job.lock_delay_ms);
-        UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
-        if (!fd && errno == EEXIST && remove_stale(path, job.stale_lock_seconds))
-            fd.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
-        if (fd) {
-            path_ = path;
-            return std::nullopt;
-        }
-        // Where the user may not create files (/var/mail), nobody else of them can lock this way either.
-        if (errno == EACCES || errno == EPERM)
-            return std::nullopt;
-        if (errno != EEXIST)
-            return system_failure(cat("create ", path), errno);
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
+    if (!fd && errno == EEXIST) {
+        if (!remove_stale(path, job.stale_lock_seconds))
+            return locked_out(job);
+        fd.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
     }
-    return locked_out(job);
+    if (fd) {
+        path_ = path;
+        return std::nullopt;
+    }
+    // Where the user may not create files (/var/mail), nobody else of them can lock this way either.
+    if (errno == EACCES || errno == EPERM)
+        return std::nullopt;
+    return errno == EEXIST ? locked_out(job) : system_failure(cat("create ", path), errno);
 }
 
 // An open-file-description lock: it also keeps other threads out, and conflicts with others' fcntl locks.
@@ -90,17 +81,11 @@ bool lock_file(int fd, MailboxJob::Lock kind)
 
 std::optional<MailboxResult> take_file_lock(int fd, MailboxJob::Lock kind, const MailboxJob& job)
 {
-    if (!(job.locks & kind))
+    if (!(job.locks & kind) || lock_file(fd, kind))
         return std::nullopt;
-    for (uint32_t attempt = 0; attempt < job.lock_attempts; ++attempt) {
-        if (attempt > 0)
-            pause_for(job.lock_delay_ms);
-        if (lock_file(fd, kind))
-            return std::nullopt;
-        if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-            return system_failure(cat("lock ", job.path), errno);
-    }
-    return locked_out(job);
+    if (errno == EAGAIN || errno == EACCES || errno == EINTR)
+        return locked_out(job);
+    return system_failure(cat("lock ", job.path), errno);
 }
 
 // A mailbox is a plain file of the recipient's with one name. Anything else may be a trap.

@@ -49,7 +49,7 @@ Result<Settings> Settings::from_config(const config::Config& config, Mode mode)
         return std::move(locks.error());
     settings.locks = *locks;
     settings.lock_attempts = static_cast<uint32_t>(config.number("deliver_lock_attempts"));
-    settings.lock_delay_ms = static_cast<uint32_t>(config.duration("deliver_lock_delay").ms());
+    settings.lock_delay = config.duration("deliver_lock_delay");
     settings.stale_lock_seconds = static_cast<uint32_t>(config.duration("stale_lock_time").whole_seconds());
     settings.strict_ownership = config.boolean("strict_mailbox_ownership");
     settings.virtual_base = config.text("virtual_mailbox_base");

@@ -27,7 +27,7 @@ public:
     uint64_t size_limit = 0;
     uint8_t locks = 0;
     uint32_t lock_attempts = 20;
-    uint32_t lock_delay_ms = 1000;
+    Duration lock_delay = Duration::seconds(1);
     uint32_t stale_lock_seconds = 500;
     bool strict_ownership = true;
     // Virtual mailboxes.

@@ -46,6 +46,20 @@ struct WorkerPool::Place {
     Worker& worker;
 };
 
+// The only job for one mbox file.
+struct WorkerPool::Turn {
+    explicit Turn(WorkerPool& its_pool) : pool(its_pool) {}
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn()
+    {
+        if (const auto mine = pool.files_.extract(path))
+            mine.mapped()->notify_all();
+    }
+    WorkerPool& pool;
+    std::string path; // empty while it has none
+};
+
 Account Account::of_ids(uint32_t uid, uint32_t gid)
 {
     Account account;
@@ -150,8 +164,23 @@ Task<Result<std::shared_ptr<WorkerPool::Worker>>> WorkerPool::worker_for(Account
     }
 }
 
+Task<Result<void>> WorkerPool::take_turn(std::string path, Turn& turn, Deadline deadline)
+{
+    for (auto other = files_.find(path); other != files_.end(); other = files_.find(path)) {
+        const std::shared_ptr<Event> finished = other->second;
+        if (!co_await finished->wait(deadline))
+            co_return Error::timed_out("mailbox is busy");
+    }
+    files_[path] = std::make_shared<Event>(loop_);
+    turn.path = std::move(path);
+    co_return Result<void>();
+}
+
 Task<Result<MailboxResult>> WorkerPool::deliver(Account account, MailboxJob job, int message, Deadline deadline)
 {
+    Turn turn(*this);
+    if (job.kind != MailboxJob::Kind::Maildir)
+        CO_CHECK(co_await take_turn(job.path, turn, deadline));
     auto found = co_await worker_for(std::move(account), deadline);
     if (!found)
         co_return std::move(found.error());

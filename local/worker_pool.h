@@ -47,12 +47,14 @@ public:
     // delivered is then not known.
     Task<Result<MailboxResult>> deliver(Account account, MailboxJob job, int message, Deadline deadline);
 
+    Loop& loop() { return loop_; }
     size_t workers() const { return workers_.size(); }
 
 private:
     struct Worker;
     struct Starting;
     struct Place;
+    struct Turn;
     using Key = std::pair<uint32_t, uint32_t>;
     struct Remembered {
         Instant until;
@@ -60,6 +62,7 @@ private:
     };
     Task<Result<SpawnReply>> ask_spawner(SpawnRequest request, UniqueFd& worker, Deadline deadline);
     Task<Result<std::shared_ptr<Worker>>> worker_for(Account account, Deadline deadline);
+    Task<Result<void>> take_turn(std::string path, Turn& turn, Deadline deadline);
     Task<Result<void>> start(std::shared_ptr<Worker> worker, Account account, Deadline deadline);
     void drop_idle();
 
@@ -69,6 +72,9 @@ private:
     size_t jobs_at_a_time_;
     std::map<std::string, Remembered> users_;
     std::map<Key, std::shared_ptr<Worker>> workers_; // owners: this, and the deliveries that use it
+    // mbox files with a job under way: the next one waits here, not for a lock. Owners of an Event: this
+    // and those who wait for it.
+    std::map<std::string, std::shared_ptr<Event>> files_;
     Timer cleaning_;
 };
 

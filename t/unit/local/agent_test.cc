@@ -324,6 +324,34 @@ TEST_CASE("many recipients of one message are delivered beside each other")
     CHECK(agent.scratch.names_in("v/all/new").size() == 300);
 }
 
+TEST_CASE("a locked mbox is tried again, and jobs for one mbox wait for each other without locks")
+{
+    Agent agent;
+    agent.settings.lock_delay = Duration::milliseconds(20);
+    agent.settings.lock_attempts = 3;
+    auto delivery = agent.virtual_delivery("inline:{@v=box}", cat("static:", test_uid()));
+    std::vector<std::string> recipients;
+    for (int i = 0; i < 40; ++i)
+        recipients.push_back(cat("u", i, "@v"));
+    const auto done = agent.run(*delivery, agent.request(recipients));
+    for (const auto& outcome : done.outcomes)
+        CHECK(outcome.text == "delivered to mailbox");
+
+    const UniqueFd reader(::open((agent.settings.virtual_base + "/box").c_str(), O_RDWR));
+    struct flock range = {};
+    range.l_type = F_WRLCK;
+    REQUIRE(::fcntl(reader.get(), F_OFD_SETLK, &range) == 0);
+    CHECK(one(agent, *delivery, "u@v").find("deferred 4.2.0 cannot lock mailbox") == 0);
+    agent.settings.lock_attempts = 1000;
+    Timer unlock(agent.loop, [&reader] {
+        struct flock all = {};
+        all.l_type = F_UNLCK;
+        ::fcntl(reader.get(), F_OFD_SETLK, &all);
+    });
+    unlock.set(agent.loop.now() + Duration::milliseconds(100));
+    CHECK(one(agent, *delivery, "u@v") == "sent 2.0.0 delivered to mailbox");
+}
+
 TEST_CASE("a job that cannot be sent to a worker is deferred, and the next one is delivered")
 {
     Agent agent;

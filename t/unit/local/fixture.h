@@ -47,8 +47,6 @@ public:
         job.content_offset = content_offset;
         job.content_size = content.size();
         job.locks = local::MailboxJob::LockFcntl | local::MailboxJob::LockDotfile;
-        job.lock_attempts = 2;
-        job.lock_delay_ms = 50;
         return job;
     }
     std::string read(const std::string& name) const

@@ -188,13 +188,13 @@ TEST_CASE("a mailbox of somebody else is refused unless strict_mailbox_ownership
     CHECK(deliver_to_mbox(job, scratch.message(content).get()).status == Status::Delivered);
 }
 
-TEST_CASE("locks of others are waited for, and a stale dot lock is removed")
+TEST_CASE("locks of others are respected, and a stale dot lock is removed")
 {
     Scratch scratch;
     auto job = scratch.job(MailboxJob::Kind::Mbox, "box", content);
     const UniqueFd message = scratch.message(content);
     std::ofstream(scratch.directory + "/box.lock");
-    CHECK(deliver_to_mbox(job, message.get()).dsn == "4.2.0");
+    CHECK(deliver_to_mbox(job, message.get()).status == Status::Locked);
     timespec old[2] = {{1000000000, 0}, {1000000000, 0}};
     ::utimensat(AT_FDCWD, (scratch.directory + "/box.lock").c_str(), old, 0);
     CHECK(deliver_to_mbox(job, message.get()).status == Status::Delivered);
@@ -204,15 +204,13 @@ TEST_CASE("locks of others are waited for, and a stale dot lock is removed")
     struct flock range = {};
     range.l_type = F_WRLCK;
     REQUIRE(::fcntl(reader.get(), F_OFD_SETLK, &range) == 0);
-    CHECK(deliver_to_mbox(job, message.get()).status == Status::Deferred);
+    CHECK(deliver_to_mbox(job, message.get()).status == Status::Locked);
 }
 
 TEST_CASE("deliveries into one mbox at a time do not mix")
 {
     Scratch scratch;
-    auto job = scratch.job(MailboxJob::Kind::Mbox, "box", content);
-    job.lock_attempts = 1000;
-    job.lock_delay_ms = 5;
+    const auto job = scratch.job(MailboxJob::Kind::Mbox, "box", content);
     const UniqueFd message = scratch.message(content);
     REQUIRE(deliver_to_mbox(job, message.get()).status == Status::Delivered);
     const size_t size = scratch.read("box").size();
@@ -220,7 +218,8 @@ TEST_CASE("deliveries into one mbox at a time do not mix")
     for (int i = 0; i < 4; ++i)
         threads.emplace_back([&] {
             for (int n = 0; n < 5; ++n)
-                deliver_to_mbox(job, message.get());
+                while (deliver_to_mbox(job, message.get()).status == Status::Locked)
+                    ::usleep(1000);
         });
     for (auto& thread : threads)
         thread.join();
