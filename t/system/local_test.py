@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Delivery into mailboxes: local and virtual, aliases, and the commands that make alias tables."""
 import glob
 import os
