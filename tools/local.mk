@@ -64,3 +64,7 @@ tools_libconfigtools_a_SOURCES = %reldir%/config_edit.cc %reldir%/config_edit.h
 sbin_PROGRAMS += tools/postconf
 tools_postconf_SOURCES = %reldir%/postconf.cc
 tools_postconf_LDADD = tools/libconfigtools.a $(LDADD)
+
+# A line for the log.
+sbin_PROGRAMS += tools/postlog
+tools_postlog_SOURCES = %reldir%/postlog.cc

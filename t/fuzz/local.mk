@@ -63,3 +63,8 @@ t_fuzz_fuzz_alias_SOURCES = %reldir%/fuzz_alias.cc
 t_fuzz_fuzz_alias_LDADD = $(FUZZ_LDADD)
 t_fuzz_fuzz_table_text_SOURCES = %reldir%/fuzz_table_text.cc
 t_fuzz_fuzz_table_text_LDADD = $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_ipc
+check_PROGRAMS += t/fuzz/fuzz_ipc
+t_fuzz_fuzz_ipc_SOURCES = %reldir%/fuzz_ipc.cc
+t_fuzz_fuzz_ipc_LDADD = $(FUZZ_LDADD)
