@@ -87,6 +87,13 @@ Error Expander::fault(std::string text)
     return Error(ErrorKind::Config, std::move(text));
 }
 
+// Each value that grows too large is told, as it may be none of its parts that is at fault.
+Error Expander::limit_fault(std::string text)
+{
+    own_fault_ = true;
+    return Error(ErrorKind::Config, std::move(text));
+}
+
 Result<std::string> Expander::expand(std::string_view text)
 {
     steps_ = 0;
@@ -117,12 +124,12 @@ Result<void> Expander::append_expanded(std::string_view text, std::string& out)
 {
     // Text inside ${..} is expanded once more, so nesting counts like names that refer to each other.
     if (++depth_ > depth_limit)
-        return fault("too deeply nested");
+        return limit_fault("too deeply nested");
     while (!text.empty()) {
         size_t plain = std::min(text.find('$'), text.size());
         out.append(text.substr(0, plain));
         if (out.size() > size_limit)
-            return fault("the expanded value is too long");
+            return limit_fault("the expanded value is too long");
         text.remove_prefix(plain);
         if (text.empty())
             break;
@@ -152,7 +159,7 @@ Result<void> Expander::append_expanded(std::string_view text, std::string& out)
 Result<void> Expander::enter(std::string_view name)
 {
     if (++steps_ > step_limit)
-        return fault("refers to too many other parameters");
+        return limit_fault("refers to too many other parameters");
     auto again = std::find(stack_.begin(), stack_.end(), name);
     if (again == stack_.end()) {
         stack_.emplace_back(name);

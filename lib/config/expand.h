@@ -44,6 +44,7 @@ private:
     Result<std::string> conditional_value(std::string_view name);
     Result<void> enter(std::string_view name);
     Error fault(std::string text);
+    Error limit_fault(std::string text);
 
     const Names& names_;
     std::vector<std::string> stack_; // names being expanded, outermost first

@@ -235,6 +235,11 @@ void EntryReader::check_overrides()
 void EntryReader::choose_program()
 {
     service_.program = service_.command.front();
+    // Behind Postfix's postscreen, which hands its clients on; here they stay with one program.
+    if (service_.program == "smtpd" && service_.type == ServiceType::Pass) {
+        service_.use = ProgramUse::NotNeeded;
+        service_.note = "smtpd screens clients itself";
+    }
     const auto& known = known_programs();
     auto at = std::find_if(known.begin(), known.end(),
                            [&](const KnownProgram& program) { return service_.program == program.name; });
@@ -243,9 +248,6 @@ void EntryReader::choose_program()
     service_.use = at->use;
     service_.note = at->note;
     service_.program = at->runs == nullptr ? "" : at->runs;
-    // postscreen hands its clients to a service of type pass; here they stay with smtpd.
-    if (at->use == ProgramUse::Run && service_.program == "smtpd" && service_.type != ServiceType::Inet)
-        service_.use = ProgramUse::NotNeeded;
 }
 
 } // namespace

@@ -200,37 +200,48 @@ void Settings::evaluate(std::vector<Fault>& faults)
     for (const Parameter& parameter : parameters())
         evaluate_row(parameter, faults);
     evaluate_user_defined(faults);
+    // A value without a value must not pass, even if what it refers to was not looked at by itself.
+    if (usable(faults))
+        faults.insert(faults.end(), inherited_.begin(), inherited_.end());
     warn_of_unknown(faults);
     warn_of_undefined(faults);
+    std::stable_sort(faults.begin(), faults.end(), [](const Fault& a, const Fault& b) { return a.line < b.line; });
+}
+
+std::optional<std::string> Settings::evaluate_name(std::string_view name, const Setting* setting, std::vector<Fault>& faults)
+{
+    Expander expander(*this);
+    auto value = expander.value(name);
+    referenced_.insert(expander.referenced().begin(), expander.referenced().end());
+    if (setting != nullptr)
+        for (const std::string& unknown : expander.undefined())
+            undefined_.try_emplace(unknown, setting);
+    if (value)
+        return std::string(ascii::trim(*value));
+    auto& where = expander.own_fault() ? faults : inherited_;
+    where.push_back({setting != nullptr ? setting->file : "", setting != nullptr ? setting->line : 0, std::string(name),
+                     value.error().text()});
+    return std::nullopt;
 }
 
 void Settings::evaluate_row(const Parameter& parameter, std::vector<Fault>& faults)
 {
-    const Setting* setting = find(parameter.name);
-    auto complain = [&](std::string text) {
-        faults.push_back({setting != nullptr ? setting->file : "", setting != nullptr ? setting->line : 0,
-                          std::string(parameter.name), std::move(text)});
-    };
     std::string& into = values_[parameter.name];
     if (parameter.kind == Kind::Raw) {
         into = *unexpanded(parameter.name);
         note_references(into);
         return;
     }
-    Expander expander(*this);
-    auto value = expander.value(parameter.name);
-    if (!value) {
-        if (expander.own_fault())
-            complain(value.error().text());
+    const Setting* setting = find(parameter.name);
+    auto value = evaluate_name(parameter.name, setting, faults);
+    if (!value)
         return;
-    }
-    into = ascii::trim(*value);
-    referenced_.insert(expander.referenced().begin(), expander.referenced().end());
-    if (setting != nullptr)
-        for (const std::string& name : expander.undefined())
-            undefined_.try_emplace(name, setting);
-    if (auto complaint = complaint_about(parameter, into))
-        complain(std::move(*complaint));
+    into = std::move(*value);
+    auto complaint = complaint_about(parameter, into);
+    if (complaint && setting != nullptr)
+        faults.push_back({setting->file, setting->line, setting->name, std::move(*complaint)});
+    else if (complaint) // a default that refers to a wrong value
+        inherited_.push_back({"", 0, std::string(parameter.name), std::move(*complaint)});
 }
 
 void Settings::evaluate_user_defined(std::vector<Fault>& faults)
@@ -238,20 +249,11 @@ void Settings::evaluate_user_defined(std::vector<Fault>& faults)
     for (const auto& [name, setting] : given_) {
         if (find_parameter(name) != nullptr)
             continue;
-        Expander expander(*this);
-        auto value = expander.value(name);
-        if (!value) {
-            if (expander.own_fault())
-                faults.push_back({setting.file, setting.line, name, value.error().text()});
-            continue;
-        }
-        referenced_.insert(expander.referenced().begin(), expander.referenced().end());
-        for (const std::string& unknown : expander.undefined())
-            undefined_.try_emplace(unknown, &setting);
+        auto value = evaluate_name(name, &setting, faults);
         const TransportSuffix* suffix = transport_suffix_of(name);
-        if (suffix == nullptr)
+        if (!value || suffix == nullptr)
             continue;
-        if (auto complaint = complaint_about(*find_parameter(suffix->default_name), ascii::trim(*value)))
+        if (auto complaint = complaint_about(*find_parameter(suffix->default_name), *value))
             faults.push_back({setting.file, setting.line, name, std::move(*complaint)});
     }
 }

@@ -57,6 +57,8 @@ private:
     void add(Setting setting, std::vector<Fault>& faults, bool may_repeat);
     void evaluate_row(const Parameter& parameter, std::vector<Fault>& faults);
     void evaluate_user_defined(std::vector<Fault>& faults);
+    // The expanded value of `name`, or nullopt after noting why there is none.
+    std::optional<std::string> evaluate_name(std::string_view name, const Setting* setting, std::vector<Fault>& faults);
     void warn_of_unknown(std::vector<Fault>& faults) const;
     void warn_of_undefined(std::vector<Fault>& faults) const;
     std::string computed(std::string_view name) const;
@@ -69,6 +71,7 @@ private:
     std::map<std::string_view, std::string, std::less<>> values_; // keys point into the table
     std::set<std::string, std::less<>> referenced_;
     std::map<std::string, const Setting*, std::less<>> undefined_; // name -> who refers to it
+    std::vector<Fault> inherited_; // faults of values that refer to a faulty one
     std::set<std::string, std::less<>> defined_elsewhere_;
     mutable bool computing_domain_ = false;
 };
