@@ -22,8 +22,8 @@
 // DIAGNOSTICS
 //     The exit status is that of sysexits.h: 0 when the message is safely stored; 75 for a failure that
 //     may go away, such as a full disk; 65 for input of the wrong form; 69 for a message above
-//     message_size_limit; 77 when authorized_submit_users does not name the user; 78 for an unusable
-//     configuration. Problems are logged, and told on standard error.
+//     message_size_limit; 77 when authorized_submit_users does not name the user. An unusable
+//     configuration counts as a failure that may go away. Problems are logged, and told on standard error.
 // FILES
 //     queue_directory/maildrop, local submissions
 //     queue_directory/public/pickup, to wake pickup(8)
@@ -99,7 +99,7 @@ Verdict check_user(const config::Config& config)
     ThreadPool pool(loop, 1);
     auto list = table::MatchList::open("authorized_submit_users", allowed, false, table::Context(loop, pool, config));
     if (!list)
-        return Refusal(EX_CONFIG, list.error().full_text());
+        return Refusal(EX_TEMPFAIL, list.error().full_text());
     std::optional<Result<bool>> answer;
     TaskGroup tasks(loop);
     tasks.spawn(match_user(**list, caller_name(), answer));
@@ -203,7 +203,7 @@ int run(int argc, char** argv)
     std::vector<config::Fault> faults;
     auto config = config::Config::load(*directory, config::Overrides(), faults);
     if (!config)
-        return report(Refusal(EX_CONFIG, config.error().full_text()));
+        return report(Refusal(EX_TEMPFAIL, config.error().full_text()));
     open_log(**config);
     if (auto refusal = submit(**config))
         return report(*refusal);

@@ -35,7 +35,8 @@
 //     -v          Mail a report of the first delivery attempt.
 // DIAGNOSTICS
 //     The exit status is that of sysexits.h: 0 when the message is safely stored, 64 for wrong usage, 65
-//     when no recipient is given, 75 for a failure that may go away.
+//     when no recipient is found, 69 when the message is too big, 75 for a failure that may go away (an
+//     unusable configuration is one), 77 when the user may not submit mail.
 // ENVIRONMENT
 //     MAIL_CONFIG, NAME, TZ. All others are dropped.
 // SEE ALSO
@@ -244,7 +245,7 @@ int run(int argc, char** argv)
     if (!config) {
         for (const config::Fault& fault : faults)
             std::fprintf(stderr, "sendmail: %s\n", fault.to_text().c_str());
-        return fail(EX_CONFIG, config.error().full_text());
+        return fail(EX_TEMPFAIL, config.error().full_text());
     }
     return run_mode(*options, **config, caller);
 }

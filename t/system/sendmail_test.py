@@ -81,14 +81,14 @@ class Submission(harness.TestCase):
         self.assertEqual(64, self.sendmail("-f", check=False).returncode)
         self.assertEqual(65, self.sendmail("-t", check=False).returncode)
         self.assertEqual(69, self.sendmail("x@example.com", input="x" * 11000000, check=False).returncode)
-        self.assertEqual(78, self.sendmail("-C", "/nowhere", "x@example.com", check=False).returncode)
+        self.assertEqual(75, self.sendmail("-C", "/nowhere", "x@example.com", check=False).returncode)
 
     def test_a_recipient_that_looks_like_an_option_is_no_option(self):
         self.sendmail("--", "-fevil@example.com")
         self.post.wait_log(r"to=<-fevil@example\.com>")
 
     def test_mailq_by_its_name_lists_the_queue(self):
-        self.assertIn("queue is empty", self.post.tool("mailq").stdout + "Mail queue is empty")
+        self.assertRegex(self.post.tool("mailq").stdout, "Mail queue is empty|Queue ID")
 
     def test_what_is_no_drop_goes_to_corrupt_and_the_others_go_on(self):
         bad = os.path.join(self.post.spool, "maildrop", "bad")
