@@ -16,6 +16,7 @@ TESTS += t/unit/queue/queue_test
 t_unit_queue_queue_test_SOURCES = \
 	%reldir%/crash_replay_test.cc \
 	%reldir%/pool_fixture.h \
+	%reldir%/protocol_test.cc \
 	%reldir%/queue_client_test.cc \
 	%reldir%/queue_file_test.cc \
 	%reldir%/queue_id_test.cc \
