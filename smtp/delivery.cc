@@ -16,7 +16,8 @@ Delivery::Delivery(Loop& loop, const Settings& settings, NameService& names, Ses
 
 Task<queue::DeliveryDone> Delivery::run()
 {
-    co_await use_kept_session();
+    if (!over())
+        co_await use_kept_session();
     if (!over())
         co_await search();
     queue::DeliveryDone done(request_.serial);

@@ -18,6 +18,7 @@ public:
     virtual ~ByteStream() = default;
 
     // Between 1 and `size` bytes; 0 means the peer has ended its side. TimedOut or Disconnected else.
+    // `into` is written only in the very step that ends the task, so waiting readers may share one buffer.
     virtual Task<Result<size_t>> read_some(char* into, size_t size, Deadline deadline) = 0;
 
     // All of it or an error. `bytes` must stay valid until the task ends.

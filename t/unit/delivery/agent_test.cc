@@ -129,3 +129,27 @@ TEST_CASE("a cancelled delivery tries no further host and leaves its recipients 
     CHECK(done.outcomes.empty());
     CHECK(two.connections == 0);
 }
+
+TEST_CASE("a delivery can be cancelled at each turn of the loop and leaves nothing alive")
+{
+    const long before = task_detail::live_frames;
+    bool ended = false;
+    int turns = 0;
+    for (; !ended && turns < 500; ++turns) {
+        Client client;
+        client.names.add_mx("b.example", 10, "one.example");
+        client.names.add_mx("b.example", 20, "two.example");
+        client.names.add_address("one.example", "127.0.0.1");
+        client.names.add_address("two.example", "127.0.0.2");
+        Peer one(client.loop, {"S: 220 mx ESMTP\nC: EHLO\nS: 250 mx\nC: MAIL\nS: 250 Ok\nC: RCPT\nS: 450 later\n"});
+        Peer two(client.loop, {hello + transaction}, "127.0.0.2", one.port());
+        Pair pair(client);
+        REQUIRE(pair.queue_manager->post(client.request(cat("b.example:", one.port()), {"a@b.example"}).to_frame()));
+        for (int i = 0; i < turns; ++i)
+            client.loop.run_once(Duration::milliseconds(20));
+        ended = two.contents.size() == 1 && client.cache->size() == 2;
+    }
+    CHECK(ended);
+    CHECK(turns > 5);
+    CHECK(task_detail::live_frames == before);
+}

@@ -15,6 +15,12 @@ namespace posthouse::test {
 namespace {
 UniqueFd listen_at(const std::string& address, uint16_t port)
 {
+    if (address.starts_with('/')) {
+        auto socket = net::listen_unix(address, 0600, 10);
+        if (!socket)
+            throw std::runtime_error(socket.error().full_text());
+        return std::move(*socket);
+    }
     auto fd = net::listen_tcp(net::SocketAddress(*net::IpAddress::parse(address), port), 10);
     if (!fd)
         throw std::runtime_error(fd.error().full_text());

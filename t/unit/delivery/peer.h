@@ -21,7 +21,7 @@ namespace posthouse::test {
 //   HANG        does nothing any more      CLOSE     closes (the end of the script does so, too)
 class Peer {
 public:
-    // Takes connections at `address`:`port` (0: a free one), one script for each, in order.
+    // Takes connections at `address`:`port` (0: a free one) or at a path, one script for each, in order.
     Peer(Loop& loop, std::vector<std::string> scripts, const std::string& address = "127.0.0.1", uint16_t port = 0);
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;

@@ -3,6 +3,9 @@
 #include "t/support/catch.h"
 #include "t/unit/delivery/peer.h"
 
+#include <cstdlib>
+#include <unistd.h>
+
 using namespace posthouse;
 using namespace posthouse::test;
 using queue::DeliveryStatus;
@@ -181,6 +184,9 @@ TEST_CASE("8BITMIME and SMTPUTF8 are said when the message needs them and the ho
     request.envelope.smtputf8 = true;
     features.smtputf8 = true;
     CHECK(mail_command(request, features) == "MAIL FROM:<sender@example.com> BODY=8BITMIME SMTPUTF8\r\n");
+    request.envelope.smtputf8 = false;
+    request.envelope.recipients[0].address = "\xc3\xa4@b.example";
+    CHECK(mail_command(request, features) == "MAIL FROM:<sender@example.com> BODY=8BITMIME SMTPUTF8\r\n");
 }
 
 TEST_CASE("a UTF-8 domain goes as A-labels to a host without SMTPUTF8, a UTF-8 local part does not go: 5.6.7")
@@ -260,4 +266,21 @@ TEST_CASE("the last attempt tries every host, whatever the limits")
     auto request = client.request(cat("b.example:", port), {"a@b.example"});
     request.expired_soon = true;
     CHECK(client.deliver(std::move(request)).outcomes.at(0).status == DeliveryStatus::Delivered);
+}
+
+TEST_CASE("LMTP goes over a UNIX socket, named in relay=")
+{
+    Client client;
+    client.settings.lmtp = true;
+    char folder[] = "/tmp/lmtp-test-XXXXXX";
+    REQUIRE(::mkdtemp(folder));
+    const std::string path = std::string(folder) + "/lmtp";
+    {
+        Peer peer(client.loop, {"S: 220 mx LMTP\nC: LHLO\nS: 250-mx\nS: 250 PIPELINING\n" + transaction}, path);
+        const auto done = client.deliver("unix:" + path, {"a@b.example"});
+        CHECK(done.outcomes.at(0).status == DeliveryStatus::Delivered);
+        CHECK(done.outcomes.at(0).relay == "client.example[" + path + "]");
+    }
+    ::unlink(path.c_str());
+    ::rmdir(folder);
 }
