@@ -2,6 +2,7 @@
 SYSTEM_TESTS = %reldir%/instance_test.py %reldir%/smtpd_test.py
 SYSTEM_TESTS += %reldir%/privilege_test.py
 SYSTEM_TESTS += %reldir%/local_test.py
+SYSTEM_TESTS += %reldir%/postsuper_test.py
 SYSTEM_TESTS += %reldir%/queue_test.py
 SYSTEM_TESTS += %reldir%/address_test.py
 SYSTEM_TESTS += %reldir%/sendmail_test.py
