@@ -44,7 +44,6 @@ SEE ALSO
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <iostream>
 #include <optional>
 #include <sysexits.h>
 #include <unistd.h>
@@ -127,8 +126,9 @@ std::optional<Options> parse(int argc, char** argv)
 std::vector<std::string> ids_from_input()
 {
     std::vector<std::string> ids;
-    for (std::string line; std::getline(std::cin, line);) {
-        const auto words = ascii::split(line, " \t\r");
+    char line[1024];
+    while (std::fgets(line, sizeof line, stdin)) {
+        const auto words = ascii::split(line, " \t\r\n");
         if (!words.empty())
             ids.emplace_back(words.front());
     }
