@@ -2,6 +2,7 @@
 // here, so that a descriptor stays open until its Watch is gone, which happens at the loop's top level.
 #include "lib/net/dns_client.h"
 
+#include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/base/random.h"
 #include "lib/base/unique_fd.h"
@@ -218,8 +219,8 @@ Result<std::unique_ptr<DnsClient>> DnsClient::create(Loop& loop, const ResolverO
         return Error(ErrorKind::Config, cat("name service: ", ares_strerror(code)));
     if (!options.servers.empty()) {
         std::string list;
-        for (const char c : options.servers)
-            list.push_back(c == ' ' || c == '\t' ? ',' : c);
+        for (const std::string_view server : ascii::split(options.servers, ", \t\r\n"))
+            append_to(list, list.empty() ? "" : ",", server);
         code = ares_set_servers_ports_csv(impl->channel, list.c_str());
         if (code != ARES_SUCCESS)
             return Error(ErrorKind::Config, cat("bad list of name servers: ", options.servers));

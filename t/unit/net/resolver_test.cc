@@ -174,5 +174,8 @@ TEST_CASE("the hosts file comes before the name server, and an address literal n
     CHECK(run_task(loop, (*resolver)->addresses("HERE.example.test", Family::Any, soon)).addresses.at(0).to_text() == "192.0.2.9");
     CHECK(run_task(loop, (*resolver)->addresses("::1", Family::Any, soon)).addresses.size() == 1);
     CHECK(run_task(loop, (*resolver)->ptr(*IpAddress::parse("192.0.2.9"), soon)).names.at(0) == "here.example.test");
+    ResolverOptions two;
+    two.servers = "127.0.0.1:9, [::1]:9";
+    CHECK(Resolver::create(loop, two));
     CHECK_FALSE(Resolver::create(loop, [] { ResolverOptions bad; bad.servers = "nonsense"; return bad; }()));
 }
