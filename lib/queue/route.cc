@@ -2,6 +2,7 @@
 
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
+#include "lib/log/log.h"
 #include "lib/mail/address.h"
 #include "lib/queue/address_text.h"
 #include "lib/queue/local_domains.h"
@@ -12,6 +13,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 
 namespace posthouse::queue {
@@ -20,6 +22,7 @@ namespace {
 
 constexpr std::string_view null_sender_key = "<>";
 constexpr int most_routing_operators = 50;
+constexpr size_t most_examined_domains = 1000;
 constexpr unsigned transport_search =
     table::SearchFull | table::SearchNoExtension | table::SearchDomain | table::SearchParentDomains;
 
@@ -162,6 +165,9 @@ struct Router::Impl {
     Task<Result<void>> apply_tables(Route& route);
     std::string unknown_text(std::string_view table_name) const;
     Task<Result<AddressClass>> classify_remote(std::string domain);
+    Task<void> warn_listed_twice(std::string domain);
+
+    std::unordered_set<std::string> examined_domains; // local ones, by warn_listed_twice
 };
 
 Result<void> Router::Impl::open(const config::Config& config, const table::Context& context)
@@ -255,6 +261,24 @@ Task<Result<AddressClass>> Router::Impl::classify_remote(std::string domain)
     if (!relay)
         co_return std::move(relay.error());
     co_return *relay ? AddressClass::Relay : AddressClass::Default;
+}
+
+// A common slip: a domain in mydestination and in another class. The first counts; the administrator
+// should know. Once for each domain and process.
+Task<void> Router::Impl::warn_listed_twice(std::string domain)
+{
+    if (domain.empty() || examined_domains.size() >= most_examined_domains || !examined_domains.insert(domain).second)
+        co_return;
+    auto other = co_await classify_remote(domain);
+    if (!other)
+        co_return; // the tables will speak for themselves
+    const char* parameter = nullptr;
+    if (*other == AddressClass::VirtualAlias)
+        parameter = "virtual_alias_domains";
+    else if (*other == AddressClass::VirtualMailbox)
+        parameter = "virtual_mailbox_domains";
+    if (parameter)
+        log::warning("do not list domain ", domain, " in BOTH mydestination and ", parameter);
 }
 
 std::string Router::Impl::unknown_text(std::string_view table_name) const
@@ -357,6 +381,7 @@ Task<Result<Route>> Router::route(std::string address, std::string sender)
     if (resolved->domain.empty()) {
         route.address_class = AddressClass::Local;
         route.domain = resolved->stripped_domain;
+        co_await impl_->warn_listed_twice(route.domain);
     } else {
         auto remote = co_await impl_->classify_remote(resolved->domain);
         if (!remote)

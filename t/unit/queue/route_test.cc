@@ -1,7 +1,12 @@
 // Address classes, transports, nexthops, and who exists.
+#include "lib/base/file.h"
+#include "lib/log/log.h"
 #include "lib/queue/route.h"
 #include "t/support/catch.h"
 #include "t/unit/queue/intake_fixture.h"
+
+#include <cstdlib>
+#include <unistd.h>
 
 using namespace posthouse;
 using namespace posthouse::queue;
@@ -182,4 +187,26 @@ TEST_CASE("a table that fails is a temporary error, never an unknown user")
     CHECK_FALSE(check.error().permanent());
     Opened<Router> other("transport_maps = fail:x\n");
     CHECK(routed(other, "a@else.example").starts_with("error: "));
+}
+
+TEST_CASE("a domain of two classes is local, and the administrator is told once")
+{
+    Opened<Router> router("virtual_mailbox_domains = ours.example\n");
+    char name[] = "/tmp/route-test-XXXXXX";
+    const int fd = ::mkstemp(name);
+    REQUIRE(fd >= 0);
+    log::Sink sink;
+    sink.to = log::Sink::To::File;
+    sink.path = name;
+    REQUIRE(log::open(sink));
+    for (int i = 0; i < 2; ++i)
+        CHECK(routed(router, "a@ours.example").starts_with("local | local |"));
+    auto text = read_file(name, 10000);
+    REQUIRE(log::open(log::Sink()));
+    ::close(fd);
+    ::unlink(name);
+    REQUIRE(text);
+    const size_t first = text->find("do not list domain ours.example in BOTH mydestination and virtual_mailbox_domains");
+    CHECK(first != std::string::npos);
+    CHECK(text->find("do not list", first + 1) == std::string::npos);
 }
