@@ -2,6 +2,8 @@ check_PROGRAMS += t/unit/smtpd/smtpd_test
 TESTS += t/unit/smtpd/smtpd_test
 t_unit_smtpd_smtpd_test_SOURCES = \
 	%reldir%/client_test.cc \
+	%reldir%/dns_test.cc \
+	t/unit/net/name_server.cc t/unit/net/name_server.h \
 	%reldir%/relay_test.cc \
 	%reldir%/restrictions_test.cc \
 	%reldir%/session_fixture.h \
