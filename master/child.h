@@ -35,6 +35,7 @@ public:
 
     State state = State::Starting;
     bool was_available = false; // its start has succeeded
+    bool dismissed = false;     // told to leave, however far it had come
 
 private:
     Child(pid_t pid, UniqueFd status) : pid_(pid), status_(std::move(status)), started_(Instant::now()) {}

@@ -245,6 +245,7 @@ void ServiceRunner::dismiss_all()
     for (Attended& attended : children_) {
         attended.child.say(service::MasterSays::Stop);
         attended.child.state = Child::State::Leaving;
+        attended.child.dismissed = true;
     }
 }
 
@@ -270,7 +271,8 @@ bool ServiceRunner::child_ended(pid_t pid, int wait_status)
     found->child.hear(); // its last words
     const bool clean = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
     const bool asked = closed_ && WIFSIGNALED(wait_status);
-    if (!clean && !asked) {
+    const bool never_up = !found->child.was_available && !found->child.dismissed; // would be started again and again
+    if ((!clean && !asked) || never_up) {
         log::warning("process ", settings_.daemon_directory, '/', service_.program, " pid ", pid, ' ',
                      describe_end(wait_status));
         note_crash(found->child, Instant::now());

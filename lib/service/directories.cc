@@ -40,6 +40,18 @@ std::string octal(mode_t mode)
     return text;
 }
 
+// What root reads or runs must be root's alone.
+void check_trusted(const std::string& path, std::vector<std::string>& faults)
+{
+    struct stat status;
+    if (::geteuid() != 0 || ::stat(path.c_str(), &status) != 0)
+        return;
+    if (status.st_uid != 0)
+        faults.push_back(cat(path, ": belongs to uid ", status.st_uid, ", who thereby commands root; chown root ", path));
+    if ((status.st_mode & 022) != 0)
+        faults.push_back(cat(path, ": mode ", octal(status.st_mode), " lets others write; chmod go-w ", path));
+}
+
 } // namespace
 
 Result<std::vector<Directory>> directories(const config::Config& config)
@@ -110,6 +122,10 @@ Result<std::vector<std::string>> check_directories(const config::Config& config)
             faults.push_back(cat(directory.path, ": mode ", octal(status.st_mode), " lets others in; chmod ",
                                  octal(directory.mode), ' ', directory.path));
     }
+    for (const char* below : {"", "/main.cf", "/master.cf"})
+        check_trusted(config.directory() + below, faults);
+    check_trusted(config.text("daemon_directory"), faults);
+    check_trusted(config.text("daemon_directory") + "/master", faults);
     return faults;
 }
 

@@ -44,6 +44,7 @@ net::ResolverOptions resolver_options(const config::Config& config)
     net::ResolverOptions options;
     options.servers = config.text("dns_servers");
     options.trust_ad = config.boolean("dns_trust_ad");
+    options.cache_size = static_cast<size_t>(config.number("dns_cache_size"));
     return options;
 }
 
@@ -53,6 +54,16 @@ void leave_terminal()
 {
     log::echo_to_stderr(false);
     ::dup2(STDOUT_FILENO, STDERR_FILENO);
+}
+
+// A reload that comes while a program is on its way up (qmgr may wait for its predecessor) has to wait:
+// by default the signal would kill.
+void hold_reload(int how)
+{
+    sigset_t reload;
+    sigemptyset(&reload);
+    sigaddset(&reload, SIGHUP);
+    ::pthread_sigmask(how, &reload, nullptr);
 }
 
 double cpu_seconds()
@@ -166,12 +177,12 @@ int Runner::serve(Program& program)
     program_ = &program;
     loop.on_signal(SIGTERM, [this] { stop(); });
     loop.on_signal(SIGHUP, [this] { retire(); });
-    ::signal(SIGPIPE, SIG_IGN);
     if (auto started = program.started(*this); !started) {
         log::write(log::Level::Fatal, started.error().full_text());
         return 1;
     }
     leave_terminal();
+    hold_reload(SIG_UNBLOCK);
     background.spawn(listen_to_master());
     for (size_t i = 0; i < listeners_.size(); ++i)
         accepting_.spawn(accept_from(listeners_[i], i));
@@ -422,6 +433,8 @@ Result<void> come_up(const Spec& spec, const CommandLine& line, const config::Co
 
 int run(int argc, char** argv, const Spec& spec, Factory factory)
 {
+    ::signal(SIGPIPE, SIG_IGN);
+    hold_reload(SIG_BLOCK);
     auto line = parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
     if (!line)
         log::fatal(cat(spec.program, ": ", line.error().text(), "; this program is started by master"));

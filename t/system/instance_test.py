@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+import unittest
 
 import harness
 
@@ -87,6 +88,41 @@ class Start(harness.TestCase):
             post.close()
 
 
+    def test_in_the_foreground_the_log_can_be_standard_output(self):
+        post = harness.Instance(self, main_cf="maillog_file = /dev/stdout\n")
+        try:
+            process = subprocess.Popen([os.path.join(post.programs, "commands", "posthouse"), "-c", post.etc, "start-fg"],
+                                       stdout=subprocess.PIPE, text=True,
+                                       preexec_fn=post.become_user if post.drops else None)
+            harness.wait_until(lambda: post.answers(post.port), "the port answers")
+            process.send_signal(signal.SIGTERM)
+            text = process.communicate(timeout=30)[0]
+            self.assertRegex(text, r"posthouse/master\[\d+\]: daemon started")
+            self.assertRegex(text, r"posthouse/smtpd\[\d+\]: connect from")
+        finally:
+            post.close()
+
+
+class Check(harness.TestCase):
+    def test_a_directory_that_lets_others_in_is_named_with_the_remedy(self):
+        with harness.Instance(self) as post:
+            os.chmod(os.path.join(post.spool, "private"), 0o777)
+            done = post.tool("posthouse", "check", check=False)
+            self.assertRegex(done.stderr, r"spool/private: mode 0777 .*chmod 0700 ")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_a_configuration_that_others_can_write_is_named_when_root_would_obey_it(self):
+        with harness.Instance(self, privileged=True) as post:
+            os.chmod(post.main_cf_path, 0o666)
+            done = post.tool("posthouse", "check", check=False)
+            self.assertRegex(done.stderr, r"main\.cf: mode 0666 lets others write")
+
+    def test_postlog_writes_into_the_same_log(self):
+        with harness.Instance(self) as post:
+            post.tool("postlog", "-t", "backup", "-p", "warn", "disk", "nearly full")
+            post.wait_log(r"posthouse/backup\[\d+\]: warning: disk nearly full")
+
+
 class Stop(harness.TestCase):
     def test_stop_ends_every_process_and_soon(self):
         with harness.Instance(self) as post:
@@ -150,6 +186,16 @@ class Reload(harness.TestCase):
             self.assertEqual(post.tool("posthouse", "reload", check=False).returncode, 1)
             with post.smtp() as client:
                 self.assertEqual(client.noop()[0], 250)
+
+    def test_reloads_in_quick_succession_are_no_crash(self):
+        with harness.Instance(self) as post:
+            for turn in range(20):
+                os.kill(post.master_pid(), signal.SIGHUP)
+                time.sleep(0.007 * turn)
+            post.send("you@example.org", ["friend@example.com"], "Hello.")
+            post.wait_mail("friend")
+            self.assertNotIn("killed by signal", post.log())
+            self.assertNotIn("throttling", post.log())
 
     def test_a_service_can_be_added_and_removed(self):
         with harness.Instance(self) as post:

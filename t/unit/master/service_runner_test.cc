@@ -92,6 +92,14 @@ TEST_CASE("a program that fails before it is up is left alone for the throttle t
     CHECK(post.runner->settled());
 }
 
+TEST_CASE("a program that leaves without having been up is no better than one that fails")
+{
+    Supervised post("echo start >>log; exit 0", Duration::seconds(60));
+    REQUIRE(post.run_until([&] { return post.folder.lines("log") == 1 && post.runner->child_count() == 0; }));
+    post.run_for(Duration::milliseconds(500));
+    CHECK(post.folder.lines("log") == 1);
+}
+
 TEST_CASE("it is tried again when the throttle time is over")
 {
     Supervised post("echo start >>log; exit 1", Duration::milliseconds(300));
