@@ -21,13 +21,19 @@ std::unique_ptr<Session> SessionCache::take(const std::string& nexthop)
 
 void SessionCache::give_back(const std::string& nexthop, std::unique_ptr<Session> session)
 {
-    if (closed_ || !settings_.keep_connections || !session->reusable(loop_.now())) {
+    if (closed_ || !is_kept(nexthop) || !session->reusable(loop_.now())) {
         end(std::move(session));
         return;
     }
     kept_.push_back(Kept{nexthop, std::move(session), loop_.now() + settings_.keep_time});
     if (!expiry_.active())
         expiry_.set(kept_.front().until);
+}
+
+bool SessionCache::is_kept(const std::string& nexthop) const
+{
+    const auto& always = settings_.keep_destinations;
+    return settings_.keep_connections || std::find(always.begin(), always.end(), nexthop) != always.end();
 }
 
 void SessionCache::end(std::unique_ptr<Session> session)

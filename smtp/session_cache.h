@@ -32,6 +32,7 @@ private:
         Instant until;
     };
     static Task<void> say_quit(std::unique_ptr<Session> session);
+    bool is_kept(const std::string& nexthop) const;
     void drop_expired();
 
     Loop& loop_;

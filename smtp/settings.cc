@@ -60,6 +60,8 @@ void take_times(const Prefixed& config, Settings& settings)
     settings.rcpt_timeout = config.duration("rcpt_timeout");
     settings.data_init_timeout = config.duration("data_init_timeout");
     settings.data_xfer_timeout = config.duration("data_xfer_timeout");
+    settings.per_request_deadline = config.boolean("per_request_deadline");
+    settings.min_data_rate = config.number("min_data_rate");
     settings.data_done_timeout = config.duration("data_done_timeout");
     settings.rset_timeout = config.duration("rset_timeout");
     settings.quit_timeout = config.duration("quit_timeout");
@@ -105,6 +107,7 @@ Settings Settings::from_config(const config::Config& config, bool lmtp)
     settings.line_limit = prefixed.number("line_length_limit");
     settings.discard_keywords = prefixed.list("discard_ehlo_keywords");
     settings.keep_connections = prefixed.boolean("connection_cache_on_demand");
+    settings.keep_destinations = prefixed.list("connection_cache_destinations");
     settings.reuse_count = prefixed.number("connection_reuse_count_limit");
     settings.deliveries_at_a_time = static_cast<size_t>(config.number("default_process_limit"));
     return settings;

@@ -53,6 +53,10 @@ public:
     Duration rcpt_timeout = Duration::seconds(300);
     Duration data_init_timeout = Duration::seconds(120);
     Duration data_xfer_timeout = Duration::seconds(180);
+    // The content as a whole has data_xfer_timeout and the time that min_data_rate gives its bytes; else each
+    // piece has data_xfer_timeout for itself.
+    bool per_request_deadline = false;
+    size_t min_data_rate = 500; // bytes a second
     Duration data_done_timeout = Duration::seconds(600);
     Duration rset_timeout = Duration::seconds(20);
     Duration quit_timeout = Duration::seconds(300);
@@ -68,6 +72,7 @@ public:
 
     // Connections that are kept.
     bool keep_connections = true;
+    std::vector<std::string> keep_destinations; // for these in any case
     Duration keep_time = Duration::seconds(2);
     Duration reuse_time = Duration::seconds(300);
     size_t reuse_count = 0; // 0: no limit

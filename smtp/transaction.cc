@@ -305,10 +305,19 @@ Task<std::optional<Trouble>> Transaction::write_content()
     co_return std::nullopt;
 }
 
+Deadline Transaction::piece_deadline(Instant began, uint64_t bytes) const
+{
+    if (!settings_.per_request_deadline)
+        return Deadline::after(settings_.data_xfer_timeout);
+    const auto earned = static_cast<int64_t>(bytes / settings_.min_data_rate);
+    return Deadline::at(began + settings_.data_xfer_timeout + Duration::seconds(earned));
+}
+
 // In pieces, so that no message is ever whole in memory.
 Task<std::optional<Trouble>> Transaction::write_large(smtp::DataWriter& writer)
 {
     const std::unique_ptr<char[]> piece(new char[piece_size]);
+    const Instant began = Instant::now();
     uint64_t done = 0;
     while (done < request_.content.size) {
         const size_t size = static_cast<size_t>(std::min<uint64_t>(piece_size, request_.content.size - done));
@@ -317,7 +326,7 @@ Task<std::optional<Trouble>> Transaction::write_large(smtp::DataWriter& writer)
             co_return Trouble(false, "4.3.0", "cannot read the message file");
         done += size;
         const std::string_view content(piece.get(), size);
-        const Deadline deadline = Deadline::after(settings_.data_xfer_timeout);
+        const Deadline deadline = piece_deadline(began, done);
         Result<void> written;
         if (writer.verbatim()) {
             writer.note_sent(content);

@@ -65,6 +65,7 @@ private:
     Task<void> send_message();
     Task<std::optional<Trouble>> write_content();
     Task<std::optional<Trouble>> write_large(smtp::DataWriter& writer);
+    Deadline piece_deadline(Instant began, uint64_t bytes) const;
     Task<void> take_final_replies();
     void take_final_reply(size_t position, const smtp::Reply& reply);
 

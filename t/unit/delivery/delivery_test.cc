@@ -396,3 +396,16 @@ TEST_CASE("a host that takes no content times out after smtp_data_xfer_timeout")
     CHECK(done.outcomes.at(0).status == DeliveryStatus::Deferred);
     CHECK(done.outcomes.at(0).text == "conversation with 127.0.0.1[127.0.0.1] timed out while sending message body");
 }
+
+TEST_CASE("with smtp_per_request_deadline a host that takes content too slowly times out, however it trickles")
+{
+    Client client;
+    client.settings.per_request_deadline = true;
+    client.settings.min_data_rate = 1000000000;
+    client.settings.data_xfer_timeout = Duration::milliseconds(200);
+    Peer peer(client.loop, {hello + "C: MAIL\nC: RCPT\nC: DATA\nS: 250 Ok\nS: 250 Ok\nS: 354 go\nSLOWLY"});
+    const std::string content = "Subject: x\r\n\r\n" + std::string(20000000, 'x') + "\r\n";
+    const auto done = client.deliver(client.request(bracketed(peer), {"a@b.example"}, content));
+    CHECK(done.outcomes.at(0).status == DeliveryStatus::Deferred);
+    CHECK(done.outcomes.at(0).text == "conversation with 127.0.0.1[127.0.0.1] timed out while sending message body");
+}

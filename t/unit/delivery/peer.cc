@@ -60,6 +60,14 @@ Task<void> Peer::converse(UniqueFd connection, std::string script)
             co_return;
         if (step == "HANG") {
             co_await sleep_for(loop_, Duration::seconds(1000));
+        } else if (step == "SLOWLY") {
+            std::string some(20000, '\0');
+            while (true) {
+                auto got = co_await socket.read_some(some.data(), some.size(), never);
+                if (!got || *got == 0)
+                    co_return;
+                co_await sleep_for(loop_, Duration::milliseconds(10));
+            }
         } else if (step == "D") {
             smtp::DataReader reader;
             std::string content;

@@ -123,6 +123,18 @@ TEST_CASE("a connection is not used for another next hop, nor beyond its limits"
     CHECK(other.connections == 2);
 }
 
+TEST_CASE("connections are kept for listed destinations alone when smtp_connection_cache_on_demand = no")
+{
+    Client client;
+    client.settings.keep_connections = false;
+    Peer peer(client.loop, {hello + transaction, hello + transaction});
+    client.deliver(bracketed(peer), {"a@b.example"});
+    CHECK(client.cache->size() == 0);
+    client.settings.keep_destinations = {bracketed(peer)};
+    client.deliver(bracketed(peer), {"a@b.example"});
+    CHECK(client.cache->size() == 1);
+}
+
 TEST_CASE("an idle connection says QUIT after smtp_connection_cache_time_limit")
 {
     Client client;
