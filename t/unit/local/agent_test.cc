@@ -352,6 +352,28 @@ TEST_CASE("a locked mbox is tried again, and jobs for one mbox wait for each oth
     CHECK(one(agent, *delivery, "u@v") == "sent 2.0.0 delivered to mailbox");
 }
 
+TEST_CASE("a delivery that is cancelled at any of its steps leaves nothing behind")
+{
+    LocalAgent agent("inline:{{both=ann, x@else.example}}");
+    const std::string user = agent.user + "@ours.example";
+    const long idle = task_detail::live_frames;
+    for (int steps = 0; steps < 30; ++steps) {
+        const auto request = agent.request({user, "both@ours.example"});
+        const MessageHead head;
+        for (size_t position : {0, 1}) {
+            std::optional<Outcome> outcome;
+            TaskGroup inner(agent.loop);
+            inner.spawn(test::store_result(agent.delivery->deliver(request, position, head), outcome));
+            for (int i = 0; i < steps && !outcome; ++i)
+                agent.loop.run_once(Duration::microseconds(200));
+        }
+        agent.loop.run_once(Duration());
+    }
+    // Only the workers' receivers may have been added.
+    CHECK(task_detail::live_frames <= idle + 1);
+    CHECK(one(agent, *agent.delivery, user) == "sent 2.0.0 delivered to maildir");
+}
+
 TEST_CASE("a job that cannot be sent to a worker is deferred, and the next one is delivered")
 {
     Agent agent;
