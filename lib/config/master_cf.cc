@@ -268,7 +268,6 @@ const std::vector<KnownProgram>& known_programs()
 {
     using enum ProgramUse;
     static const std::vector<KnownProgram> table = {
-        {"lmtp", "smtp", Run, "smtp speaks LMTP too"},
         {"nqmgr", "qmgr", Run, "an old name of qmgr"},
         {"oqmgr", "qmgr", Run, "there is one scheduler"},
         {"postscreen", "smtpd", Run, "smtpd screens clients itself"},

@@ -38,7 +38,7 @@ struct Service {
     Overrides overrides;
     int line = 0;
 
-    std::string program; // what to start: Postfix's "lmtp" is "smtp" here, "virtual" is "local", ...
+    std::string program; // what to start: "smtpd" for Postfix's "postscreen"; empty when nothing
     ProgramUse use = ProgramUse::Run;
     std::string note; // why an entry is skipped or served by another program; else empty
     bool chroot_default = false;

@@ -68,3 +68,8 @@ FUZZ_TARGETS += fuzz_ipc
 check_PROGRAMS += t/fuzz/fuzz_ipc
 t_fuzz_fuzz_ipc_SOURCES = %reldir%/fuzz_ipc.cc
 t_fuzz_fuzz_ipc_LDADD = $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_main_cf
+check_PROGRAMS += t/fuzz/fuzz_main_cf
+t_fuzz_fuzz_main_cf_SOURCES = %reldir%/fuzz_main_cf.cc
+t_fuzz_fuzz_main_cf_LDADD = tools/libconfigtools.a $(FUZZ_LDADD)

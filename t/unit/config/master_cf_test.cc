@@ -198,5 +198,5 @@ TEST_CASE("a master.cf written for Postfix is understood: its programs are run, 
         summary += service.name + "=" + (service.use == ProgramUse::Run ? "run " + service.program : service.use == ProgramUse::Later ? "later" : "not needed") + "\n";
     CHECK(summary ==
           "smtp=run smtpd\nsmtpd=not needed\ndnsblog=not needed\ntlsproxy=not needed\ncleanup=not needed\ntlsmgr=not needed\n"
-          "rewrite=not needed\nbounce=not needed\nerror=not needed\nlmtp=run smtp\nvirtual=run virtual\npostlog=not needed\nmaildrop=later\n");
+          "rewrite=not needed\nbounce=not needed\nerror=not needed\nlmtp=run lmtp\nvirtual=run virtual\npostlog=not needed\nmaildrop=later\n");
 }
