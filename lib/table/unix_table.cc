@@ -3,11 +3,13 @@
 
 #include "lib/base/cat.h"
 #include "lib/event/thread_pool.h"
+#include "lib/table/text_file.h"
 
 #include <cerrno>
 #include <functional>
 #include <grp.h>
 #include <pwd.h>
+#include <unordered_map>
 #include <vector>
 
 namespace posthouse::table {
@@ -27,8 +29,49 @@ int with_buffer(Entry*& found, std::vector<char>& buffer, Call call)
     }
 }
 
-// "No such user" has many names in the manual of getpwnam.
-bool just_absent(int code) { return code == 0 || code == ENOENT || code == ESRCH || code == EBADF || code == EPERM; }
+// "No such user" has many names in the manual of getpwnam. EACCES: a sandbox hides the files, so what was
+// read at the start is all there is.
+bool just_absent(int code)
+{
+    return code == 0 || code == ENOENT || code == ESRCH || code == EBADF || code == EPERM || code == EACCES;
+}
+
+std::string to_line(const passwd& entry)
+{
+    return cat(entry.pw_name, ":*:", entry.pw_uid, ':', entry.pw_gid, ':', entry.pw_gecos ? entry.pw_gecos : "", ':',
+               entry.pw_dir, ':', entry.pw_shell);
+}
+
+std::string to_line(const group& entry)
+{
+    std::string line = cat(entry.gr_name, ":*:", entry.gr_gid, ':');
+    for (char** member = entry.gr_mem; *member; ++member)
+        append_to(line, member == entry.gr_mem ? "" : ",", *member);
+    return line;
+}
+
+using Lines = std::unordered_map<std::string, std::string>;
+constexpr size_t most_entries = 1000000;
+
+Lines all_users()
+{
+    Lines lines;
+    ::setpwent();
+    for (const passwd* entry = ::getpwent(); entry && lines.size() < most_entries; entry = ::getpwent())
+        lines.try_emplace(entry->pw_name, to_line(*entry));
+    ::endpwent();
+    return lines;
+}
+
+Lines all_groups()
+{
+    Lines lines;
+    ::setgrent();
+    for (const group* entry = ::getgrent(); entry && lines.size() < most_entries; entry = ::getgrent())
+        lines.try_emplace(entry->gr_name, to_line(*entry));
+    ::endgrent();
+    return lines;
+}
 
 Value find_user(const std::string& key)
 {
@@ -39,8 +82,7 @@ Value find_user(const std::string& key)
         return getpwnam_r(key.c_str(), &entry, space.data(), space.size(), &result);
     });
     if (found)
-        return std::optional<std::string>(cat(found->pw_name, ":*:", found->pw_uid, ':', found->pw_gid, ':',
-                                              found->pw_gecos, ':', found->pw_dir, ':', found->pw_shell));
+        return std::optional<std::string>(to_line(*found));
     if (!just_absent(code))
         return Error::system("look up a user", code);
     return std::optional<std::string>();
@@ -54,45 +96,60 @@ Value find_group(const std::string& key)
     const int code = with_buffer(found, buffer, [&](std::vector<char>& space, group*& result) {
         return getgrnam_r(key.c_str(), &entry, space.data(), space.size(), &result);
     });
-    if (found) {
-        std::string line = cat(found->gr_name, ":*:", found->gr_gid, ':');
-        for (char** member = found->gr_mem; *member; ++member)
-            append_to(line, member == found->gr_mem ? "" : ",", *member);
-        return std::optional<std::string>(std::move(line));
-    }
+    if (found)
+        return std::optional<std::string>(to_line(*found));
     if (!just_absent(code))
         return Error::system("look up a group", code);
     return std::optional<std::string>();
 }
 
+struct Kind {
+    std::string_view name;
+    const char* file; // whose change means that accounts have changed
+    Lines (*all)();
+    Value (*find)(const std::string&);
+};
+constexpr Kind kinds[] = {
+    {"passwd.byname", "/etc/passwd", all_users, find_user},
+    {"group.byname", "/etc/group", all_groups, find_group},
+};
+
 class UnixTable final : public Table {
 public:
-    UnixTable(std::string name, ThreadPool& pool, Value (*find)(const std::string&))
-        : name_(std::move(name)), pool_(pool), find_(find)
+    UnixTable(std::string name, ThreadPool& pool, const Kind& kind) : name_(std::move(name)), pool_(pool), kind_(kind)
     {
+        // First, so that a change while the entries are read is not missed.
+        if (auto file = TableFile::open(kind.file); file)
+            file_ = std::move(*file);
+        lines_ = kind.all();
     }
     Task<Value> lookup(std::string key) override
     {
-        auto* find = find_;
+        const auto known = lines_.find(key);
+        if (known != lines_.end())
+            co_return std::optional<std::string>(known->second);
+        auto* find = kind_.find;
         std::function<Value()> work = [find, key] { return find(key); };
         co_return co_await in_pool(pool_, std::move(work));
     }
+    bool stale() const override { return file_.changed(); }
     const std::string& name() const override { return name_; }
 
 private:
     std::string name_;
     ThreadPool& pool_;
-    Value (*find_)(const std::string&);
+    const Kind& kind_;
+    TableFile file_;
+    Lines lines_;
 };
 
 } // namespace
 
 Opened open_unix(std::string name, std::string_view argument, const Context& context)
 {
-    if (argument == "passwd.byname")
-        return std::unique_ptr<Table>(std::make_unique<UnixTable>(std::move(name), *context.pool, find_user));
-    if (argument == "group.byname")
-        return std::unique_ptr<Table>(std::make_unique<UnixTable>(std::move(name), *context.pool, find_group));
+    for (const Kind& kind : kinds)
+        if (kind.name == argument)
+            return std::unique_ptr<Table>(std::make_unique<UnixTable>(std::move(name), *context.pool, kind));
     return Error(ErrorKind::Config, cat("unknown system table: ", argument));
 }
 

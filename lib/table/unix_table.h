@@ -1,5 +1,9 @@
 // unix:passwd.byname and unix:group.byname: the system's users and groups, as lines of their files.
-// The name service may block, so it is asked in the thread pool.
+//
+// All of them are read when the table is opened, because a program in a chroot or sandbox cannot ask any
+// more; a change of /etc/passwd or /etc/group makes the table stale. Who is not among them is asked for
+// in the thread pool, which finds accounts of name services that do not list all they have, as long as
+// the process may talk to them.
 #pragma once
 
 #include "lib/table/simple_tables.h"

@@ -178,6 +178,28 @@ class Privileged(harness.TestCase):
             self.assertEqual(uids("virtual"), {pwd.getpwnam("mail").pw_uid})
 
 
+    def test_a_chrooted_smtpd_knows_the_users_of_the_host(self):
+        post = harness.Instance(self, privileged=True, main_cf="""
+mydestination = here.example
+local_recipient_maps = proxy:unix:passwd.byname $alias_maps
+mail_spool_directory = {folder}/spool-mail/
+""")
+        os.mkdir(os.path.join(post.folder, "spool-mail"))
+        os.chmod(os.path.join(post.folder, "spool-mail"), 0o1777)
+        with post:
+            with post.smtp() as client:
+                client.ehlo("client.test.example")
+                client.mail("you@example.org")
+                self.assertEqual(client.rcpt("games@here.example")[0], 250)
+                code, text = client.rcpt("no-such-user@here.example")
+                self.assertEqual(code, 550)
+                self.assertIn(b"User unknown in local recipient table", text)
+            post.send("you@example.org", ["games@here.example"], "to a user")
+            harness.wait_until(lambda: users_in_spool(post, "games"), "the message")
+            path, = users_in_spool(post, "games")
+            self.assertEqual(os.stat(path).st_uid, pwd.getpwnam("games").pw_uid)
+
+
 class Tables(harness.TestCase):
     """postmap and postalias need main.cf and nothing that runs."""
 
