@@ -16,24 +16,24 @@ constexpr size_t fold_at = 900;       // bytes in a line, below RFC 5321's 998
 
 struct KindText {
     std::string_view subject;
+    std::string_view postmaster_subject;
     std::string_view description; // Content-Description of the first part
     std::string_view introduction;
 };
 constexpr KindText kind_texts[] = {
-    {"Undelivered Mail Returned to Sender", "Notification",
+    {"Undelivered Mail Returned to Sender", "Postmaster Copy: Undelivered Mail", "Notification",
      "Your message could not be delivered to the recipients named below.\r\n"
      "This server has given up: they did not get it. The reason stands with\r\n"
      "each address. Please mention it when you ask for help, and write to\r\n"
      "postmaster here if this should be a mistake of ours.\r\n"},
-    {"Delayed Mail (still being retried)", "Notification",
+    {"Delayed Mail (still being retried)", "Postmaster Warning: Delayed Mail", "Notification",
      "THIS IS A WARNING ONLY. YOU NEED NOT SEND YOUR MESSAGE AGAIN.\r\n\r\n"
      "Your message could not yet be delivered to the recipients named below.\r\n"
      "This server keeps trying. You will hear again if it has to give up.\r\n"},
-    {"Successful Mail Delivery Report", "Notification",
+    {"Successful Mail Delivery Report", "Postmaster Copy: Delivered Mail", "Notification",
      "As you have asked for: your message has reached, or was passed on for,\r\n"
      "the recipients named below.\r\n"},
 };
-constexpr std::string_view postmaster_subject = "Postmaster Copy: Undelivered Mail";
 
 const KindText& text_for(ReportKind kind) { return kind_texts[static_cast<size_t>(kind)]; }
 
@@ -99,7 +99,7 @@ void append_header(std::string& out, const Report& report, std::string_view boun
     const KindText& texts = text_for(report.kind);
     append_field(out, "Date", format_date(report.now_us));
     append_field(out, "From", cat(quote_phrase("Mail Delivery System"), " <", report.from, '>'));
-    append_field(out, "Subject", report.for_postmaster ? postmaster_subject : texts.subject);
+    append_field(out, "Subject", report.for_postmaster ? texts.postmaster_subject : texts.subject);
     append_field(out, "To", harmless(report.to, report.smtputf8));
     append_field(out, "Auto-Submitted", "auto-replied");
     append_field(out, "Message-Id", report.message_id);

@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import threading
+import time
 
 import harness
 
@@ -129,6 +130,43 @@ class Content(harness.TestCase):
             self.wait_until(lambda: sink.messages, "delivery")
             lines = sink.messages[0][2].split("\r\n")
             self.assertEqual(lines[-4:], ["x" * 998, " " + "x" * 997, " " + "x" * 505, ""])
+
+
+class Interruptions(harness.TestCase):
+    @staticmethod
+    def slow_sink(seconds):
+        return harness.SinkServer(lambda verb, _: time.sleep(seconds) if verb == "END" else None)
+
+    def test_54_a_reload_lets_a_delivery_come_to_its_end(self):
+        with self.slow_sink(3) as sink, harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d" % sink.port) as post:
+            post.send(SENDER, ["a@far.example"], "Hello.")
+            self.wait_until(lambda: "DATA" in sink.commands, "the dialogue")
+            post.reload()
+            post.wait_log(r"to=<a@far.example>.* status=sent ")
+            post.wait_queue(0)
+            self.assertEqual(len(sink.messages), 1)
+            self.assertNotIn("status=deferred", post.log())
+
+    def test_31_a_client_that_is_killed_after_the_final_dot_loses_no_mail(self):
+        with self.slow_sink(2) as sink, harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d" % sink.port) as post:
+            post.send(SENDER, ["a@far.example"], "Hello.")
+            self.wait_until(lambda: "DATA" in sink.commands, "the dialogue")
+            post.kill("smtp")
+            post.wait_log(r"to=<a@far.example>.* status=sent ")
+            post.wait_queue(0)
+            self.assertIn(len(sink.messages), (1, 2))  # the one window in which a second copy is possible
+
+    def test_30_only_the_deferred_recipient_is_tried_again_after_a_crash(self):
+        busy = {"yes": True}
+        answer = lambda verb, argument: "450 4.2.1 later" if verb == "RCPT" and "late@" in argument and busy["yes"] else None
+        with harness.SinkServer(answer) as sink, harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d" % sink.port) as post:
+            post.send(SENDER, ["a@far.example", "late@far.example"], "Hello.")
+            post.wait_log(r"to=<late@far.example>.* status=deferred ")
+            post.kill("qmgr")
+            busy["yes"] = False
+            post.wait_log(r"to=<late@far.example>.* status=sent ")
+            post.wait_queue(0)
+            self.assertEqual([["a@" in one for one in recipients] for _, recipients, _ in sink.messages], [[True], [False]])
 
 
 class Lmtp(harness.TestCase):
