@@ -16,7 +16,7 @@ DESCRIPTION
     -F       values are names of files; the table gets their content
     -h       with "-q -": ask for each header of the message on standard input
     -i       add the records on standard input to the table
-    -m       with -b or -h: also headers of attached parts
+    -m       accepted for compatibility: attached parts are body text
     -n, -N   without, with a null byte at the end of keys and values; both are found. Default: without
     -o       as root, write tables of other users as root
     -p       do not copy the source file's permissions
