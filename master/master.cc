@@ -211,13 +211,14 @@ Result<void> run(const Options& options)
             log::info("terminating on signal ", number);
             supervisor.stop();
         });
-    RETURN_IF_ERROR(supervisor.start(*configuration->config, configuration->services));
-    log::info("daemon started -- version ", configuration->config->text("mail_version"), ", configuration ",
-              options.directory);
+    // Before anything is started: a daemon keeps master's output, and must not hold the terminal's or the pipe's.
     if (options.detach)
         close_input_and({STDOUT_FILENO});
     else
         close_input_and({});
+    RETURN_IF_ERROR(supervisor.start(*configuration->config, configuration->services));
+    log::info("daemon started -- version ", configuration->config->text("mail_version"), ", configuration ",
+              options.directory);
     const bool goes_on = bring_up(loop, supervisor);
     if (options.detach)
         close_input_and({STDERR_FILENO});
