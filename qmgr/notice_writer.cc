@@ -230,7 +230,8 @@ Task<Result<std::string>> NoticeWriter::store(mail::Report report, std::string s
     if (!slot)
         co_return std::move(slot.error());
     const std::shared_ptr<queue::IntakeTables> its_tables = tables();
-    queue::Intake intake(*its_tables, std::move(*slot), queue::RewriteContext::Local);
+    queue::Intake intake(*its_tables, std::move(*slot), queue::RewriteContext::Local,
+                         queue::AddressMappings::WithoutBcc);
     report.message_id = cat('<', mail::compact_utc_time(report.now_us), '.', intake.id(), '@', report.hostname, '>');
     const std::string content = mail::build_report(report);
     intake.prepend(cat("Received: by ", report.hostname, " (", report.mail_name, ")\r\n\tid ", intake.id(), "; ",
@@ -261,7 +262,8 @@ Task<Result<std::string>> NoticeWriter::requeue(const Message& message)
         if (message.pending(index))
             envelope.recipients.push_back(message.recipients[index]);
     const std::shared_ptr<queue::IntakeTables> its_tables = tables();
-    queue::Intake intake(*its_tables, std::move(*slot), queue::rewrite_context_from(envelope.rewrite_context));
+    queue::Intake intake(*its_tables, std::move(*slot), queue::rewrite_context_from(envelope.rewrite_context),
+                         queue::AddressMappings::WithoutBcc); // its copies are on their way
     for (uint64_t at = 0; at < message.content.size; at += piece_size) {
         const uint64_t length = std::min(piece_size, message.content.size - at);
         auto piece = co_await read_content(message.number, message.content.offset + at, length);

@@ -54,6 +54,7 @@ Result<queue::DeliveryRequest> Scheduler::request_for(const Delivery& delivery)
     request.start_us = wall_clock_us();
     request.expired_soon = message.orders.expire || settings_.retry.expired(message.envelope.arrival_us,
                                                                             request.start_us, message.from_null_sender());
+    request.soft_bounce = settings_.soft_bounce;
     request.file = std::move(*file);
     return request;
 }
@@ -74,9 +75,8 @@ void Scheduler::delivery_over(std::unique_ptr<Delivery> delivery, const std::str
 
 void Scheduler::settle_here(Message& message, queue::RecipientOutcome outcome)
 {
-    if (settings_.soft_bounce)
-        soften(outcome);
     queue::DeliveryRequest about;
+    about.soft_bounce = settings_.soft_bounce;
     about.envelope.id = message.id();
     about.envelope.arrival_us = message.envelope.arrival_us;
     about.envelope.recipients.push_back(message.recipients[outcome.index]);

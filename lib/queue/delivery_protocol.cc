@@ -85,6 +85,7 @@ ipc::Frame DeliveryRequest::to_frame() &&
     out.i64(active_us);
     out.i64(start_us);
     out.boolean(expired_soon);
+    out.boolean(soft_bounce);
     ipc::Frame frame(type, out.take());
     frame.fds.push_back(std::move(file));
     return frame;
@@ -104,6 +105,7 @@ Result<DeliveryRequest> DeliveryRequest::from_frame(ipc::Frame&& frame)
     request.active_us = in.i64();
     request.start_us = in.i64();
     request.expired_soon = in.boolean();
+    request.soft_bounce = in.boolean();
     if (!is_frame(frame, type, 1) || !in.ok_and_finished() || request.indexes.empty() ||
         request.indexes.size() > most_recipients_in_delivery)
         return malformed("DeliveryRequest");

@@ -57,6 +57,7 @@ public:
     int64_t active_us = 0; // wall clock: when qmgr first saw the message in this turn
     int64_t start_us = 0;  // wall clock: when qmgr sent this request
     bool expired_soon = false; // the last attempt: say so in no log, but use every host
+    bool soft_bounce = false;  // qmgr keeps what is refused for good: only the log line shows it
     UniqueFd file;             // read-only; content is at content.offset
 
     const std::string& id() const { return envelope.id; }

@@ -11,7 +11,7 @@ namespace posthouse::queue {
 
 namespace {
 
-std::string_view status_text(DeliveryStatus status)
+std::string_view status_text(DeliveryStatus status, bool soft_bounce)
 {
     switch (status) {
     case DeliveryStatus::Delivered:
@@ -19,7 +19,7 @@ std::string_view status_text(DeliveryStatus status)
     case DeliveryStatus::Deferred:
         return "deferred";
     case DeliveryStatus::Failed:
-        return "bounced";
+        return soft_bounce ? "SOFTBOUNCE" : "bounced";
     }
     return "unknown";
 }
@@ -55,7 +55,8 @@ std::string outcome_line(const DeliveryRequest& request, size_t position, const 
               delay_text(request.active_us - request.envelope.arrival_us), '/',
               delay_text(request.start_us - request.active_us), '/', delay_text(outcome.connect_us), '/',
               delay_text(outcome.transmit_us));
-    append_to(line, ", dsn=", outcome.dsn, ", status=", status_text(outcome.status), " (", outcome.text, ')');
+    append_to(line, ", dsn=", outcome.dsn, ", status=", status_text(outcome.status, request.soft_bounce),
+              " (", outcome.text, ')');
     return line;
 }
 

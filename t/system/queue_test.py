@@ -325,6 +325,7 @@ class Bouncing(harness.TestCase):
                 post.send(SENDER, ["never@far.example"], "Hello.")
                 self.wait_until(lambda: [e for e in post.queue() if e["queue_name"] == "deferred"], "deferral")
                 self.assertEqual(post.mail("sender"), [])
+                post.wait_log(r"to=<never@far.example>.* dsn=5.1.1, status=SOFTBOUNCE ")
 
 
 class Scheduling(harness.TestCase):
