@@ -27,7 +27,12 @@ struct Loop::Impl {
 
     std::vector<Timer*> heap; // earliest first
     std::vector<std::function<void()>> posted;
-    std::map<int, std::pair<libevent::Event, std::function<void()>>> signals;
+    struct Signal {
+        Impl* impl = nullptr;
+        std::function<void()> call;
+        libevent::Event event;
+    };
+    std::map<int, Signal> signals;
 
     std::mutex mutex; // guards from_threads
     std::vector<std::function<void()>> from_threads;
@@ -36,6 +41,14 @@ struct Loop::Impl {
     {
         if (!manual)
             now = Instant::now();
+    }
+
+    // What ended a wait, perhaps a long one, must not see the time at which the wait began.
+    static void on_signal_event(evutil_socket_t, short, void* signal)
+    {
+        auto* arrived = static_cast<Signal*>(signal);
+        arrived->impl->refresh_clock();
+        arrived->call();
     }
 
     // ---- the heap
@@ -143,10 +156,6 @@ void on_wake(evutil_socket_t fd, short, void*)
     [[maybe_unused]] ssize_t got = ::read(fd, &count, sizeof count);
 }
 
-void on_signal_event(evutil_socket_t, short, void* call)
-{
-    (*static_cast<std::function<void()>*>(call))();
-}
 } // namespace
 
 Loop::Loop() : impl_(std::make_unique<Impl>())
@@ -225,10 +234,11 @@ void Loop::post_from_thread(std::function<void()> call)
 void Loop::on_signal(int signal_number, std::function<void()> call)
 {
     auto& entry = impl_->signals[signal_number];
-    entry.first.reset();
-    entry.second = std::move(call);
-    entry.first.reset(evsignal_new(impl_->base.get(), signal_number, on_signal_event, &entry.second));
-    event_add(entry.first.get(), nullptr);
+    entry.event.reset();
+    entry.impl = impl_.get();
+    entry.call = std::move(call);
+    entry.event.reset(evsignal_new(impl_->base.get(), signal_number, Impl::on_signal_event, &entry));
+    event_add(entry.event.get(), nullptr);
 }
 
 void Loop::forget_signals()
@@ -304,7 +314,12 @@ struct Watch::Impl {
         if (waiting[side])
             waiting[side]->wake(Ready::Yes);
     }
-    static void on_edge(evutil_socket_t, short what, void* self) { static_cast<Impl*>(self)->edge(what); }
+    static void on_edge(evutil_socket_t, short what, void* self)
+    {
+        auto* watch = static_cast<Impl*>(self);
+        watch->loop.impl().refresh_clock();
+        watch->edge(what);
+    }
 };
 
 Watch::Watch(Loop& loop, int fd) : impl_(std::make_unique<Impl>(loop))

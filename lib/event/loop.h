@@ -72,7 +72,7 @@ public:
     // Runs what is ready, waiting for it no longer than `longest`. False when stop() was called.
     bool run_once(Duration longest);
 
-    // The time at the start of this turn (or the manual clock's).
+    // The time when what runs now was woken (or the manual clock's).
     Instant now() const;
     void use_manual_clock(Instant start);
     void advance_manual_clock(Duration by); // expired timers are called in the next turn

@@ -1,4 +1,5 @@
 // Timers, posted functions, threads and signals of the loop.
+#include "lib/base/unique_fd.h"
 #include "lib/event/loop.h"
 #include "lib/event/thread_pool.h"
 #include "t/support/catch.h"
@@ -6,6 +7,9 @@
 
 #include <csignal>
 #include <functional>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
 #include <vector>
 
 using namespace posthouse;
@@ -119,4 +123,38 @@ TEST_CASE("a signal arrives as a call from the loop")
     for (int i = 0; i < 10 && !arrived; ++i)
         loop.run_once(Duration::milliseconds(10));
     CHECK(arrived == 1);
+}
+
+namespace {
+Task<void> note_arrival(Loop& loop, int fd, Instant& seen)
+{
+    Watch watch(loop, fd);
+    (void)co_await watch.readable(Deadline::never());
+    seen = loop.now();
+}
+} // namespace
+
+TEST_CASE("what ends a long wait sees the time of its end")
+{
+    Loop loop;
+    Instant signal_seen;
+    Instant edge_seen;
+    int pair[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
+    const UniqueFd reader(pair[0]);
+    const UniqueFd writer(pair[1]);
+    loop.on_signal(SIGUSR1, [&] { signal_seen = loop.now(); });
+    TaskGroup tasks(loop);
+    tasks.spawn(note_arrival(loop, reader.get(), edge_seen));
+    const Instant begin = Instant::now();
+    std::thread peer([&] {
+        usleep(150000);
+        kill(getpid(), SIGUSR1);
+        (void)!write(writer.get(), "x", 1);
+    });
+    while (signal_seen == Instant() || edge_seen == Instant())
+        loop.run_once(Duration::seconds(5));
+    peer.join();
+    CHECK(signal_seen - begin >= Duration::milliseconds(150));
+    CHECK(edge_seen - begin >= Duration::milliseconds(150));
 }
