@@ -39,12 +39,17 @@ constexpr double much_load = 0.7;             // of one processor, over an inter
 constexpr Duration stop_patience = Duration::seconds(10);
 constexpr uint64_t sessions_for_use = 1000;   // max_use is meant for processes that serve one at a time
 
-net::ResolverOptions resolver_options(const config::Config& config)
+net::ResolverOptions resolver_options(const config::Config& config, const Spec& spec)
 {
     net::ResolverOptions options;
     options.servers = config.text("dns_servers");
     options.trust_ad = config.boolean("dns_trust_ad");
     options.cache_size = static_cast<size_t>(config.number("dns_cache_size"));
+    if (spec.host_lookup) {
+        const auto ways = config.list(spec.host_lookup);
+        options.use_hosts_file = std::find(ways.begin(), ways.end(), "native") != ways.end();
+        options.use_dns = std::find(ways.begin(), ways.end(), "dns") != ways.end();
+    }
     return options;
 }
 
@@ -98,7 +103,7 @@ public:
 
     Result<void> make_resolver()
     {
-        auto made = net::Resolver::create(loop, resolver_options(config));
+        auto made = net::Resolver::create(loop, resolver_options(config, spec_));
         if (!made)
             return std::move(made.error());
         resolver_ = std::move(*made);
@@ -222,7 +227,7 @@ Task<void> Runner::accept_from(int listener, size_t index)
             (void)co_await watch.readable(Deadline::never());
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             // Sessions that end make room; a listener that stays readable must not spin until then.
-            log::warning("accept: ", Error::system("", errno).text(), ": waiting");
+            log::warning(Error::system("accept", errno).text(), ": pausing with ", session_count_, " sessions open");
             co_await sleep_for(loop, listener_pause);
         }
     }

@@ -116,6 +116,12 @@ def alive(pid):
         return False
 
 
+def cpu_ticks(pid):
+    """CPU time that the process has used, in clock ticks."""
+    with open("/proc/%d/stat" % pid) as stat_file:
+        return sum(map(int, stat_file.read().rsplit(")", 1)[1].split()[11:13]))
+
+
 def reachable_by_others(path):
     while path != "/":
         if not os.stat(path).st_mode & stat.S_IXOTH:

@@ -140,6 +140,12 @@ class Stop(harness.TestCase):
             post.stop()
             self.assertEqual(client.reply()[0], 421)
 
+    def test_a_stop_after_a_long_quiet_time_is_as_patient_as_any(self):
+        with harness.Instance(self) as post:
+            time.sleep(16)
+            post.stop()
+            self.assertNotIn("killing", post.log())
+
     def test_abort_kills_all_and_loses_nothing(self):
         with harness.Instance(self, main_cf="defer_transports = virtual\n") as post:
             queue_id = post.send_id("you@example.org", ["friend@example.com"], "Hello.")
@@ -155,6 +161,23 @@ class Stop(harness.TestCase):
             self.assertEqual((done.returncode, done.stderr), (1, "posthouse: the mail system is not running\n"))
         finally:
             post.close()
+
+
+class Shortage(harness.TestCase):
+    def test_a_program_out_of_descriptors_neither_spins_nor_stops_accepting_for_good(self):
+        with harness.Instance(self, main_cf="default_process_limit = 1\n") as post:
+            pid = post.pids("smtpd")[0]
+            subprocess.run(["prlimit", "--pid", str(pid), "--nofile=40:40"], check=True,
+                           preexec_fn=post.become_user if post.drops else None)
+            clients = [harness.Dialogue(post.port) for _ in range(60)]
+            post.wait_log("accept: .*[Tt]oo many open files")
+            before = harness.cpu_ticks(pid)
+            time.sleep(1)
+            self.assertLess(harness.cpu_ticks(pid) - before, os.sysconf("SC_CLK_TCK") / 4)
+            for client in clients:
+                client.close()
+            harness.wait_until(lambda: post.answers(post.port), "smtpd answers again")
+            self.assertEqual(post.pids("smtpd"), [pid])
 
 
 class Reload(harness.TestCase):

@@ -178,6 +178,21 @@ class Privileged(harness.TestCase):
             self.assertEqual(uids("virtual"), {pwd.getpwnam("mail").pw_uid})
 
 
+    def test_a_full_disk_puts_delivery_off_until_there_is_room(self):
+        with harness.Instance(self) as post:
+            box = os.path.join(post.folder, "mail")
+            owner = "uid=%d,gid=%d" % (post.user.pw_uid, post.user.pw_gid)
+            if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k," + owner, "none", box]).returncode:
+                self.skipTest("cannot mount")
+            try:
+                post.send("you@example.org", ["u@example.com"], "large\r\n" + "x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 2000)
+                post.wait_log(r"to=<u@example.com>.* dsn=4.3.1, status=deferred \(write maildir file: .*No space left")
+                self.assertEqual(glob.glob(os.path.join(box, "u", "*", "*")), [])
+                subprocess.run(["mount", "-o", "remount,size=4m", box], check=True)
+                self.assertIn("large", post.wait_mail("u")[0])
+            finally:
+                subprocess.run(["umount", "-l", box])
+
     def test_a_chrooted_smtpd_knows_the_users_of_the_host(self):
         post = harness.Instance(self, privileged=True, main_cf="""
 mydestination = here.example
