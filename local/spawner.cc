@@ -245,7 +245,8 @@ Result<UniqueFd> start_spawner(const SpawnerSettings& settings)
     if (child == 0) {
         ::signal(SIGCHLD, SIG_IGN); // workers need no waiting for
         // It ends when the router does, and workers when their work is done: not by a signal to the group.
-        for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE})
+        // A file that grows too large is an error of write().
+        for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ})
             ::signal(number, SIG_IGN);
         ::prctl(PR_SET_NAME, "local-spawner");
         if (::chdir("/") != 0)

@@ -104,6 +104,25 @@ TEST_CASE("a message above the size limit fails, a queue file that is too short 
     CHECK(scratch.names_in("m/tmp").empty());
 }
 
+TEST_CASE("a Maildir whose disk is full keeps no part of the message")
+{
+    Scratch scratch;
+    MaildirSet maildirs;
+    const std::string large(300000, 'x');
+    const UniqueFd message = scratch.message(large);
+    ::signal(SIGXFSZ, SIG_IGN);
+    rlimit old;
+    ::getrlimit(RLIMIT_FSIZE, &old);
+    const rlimit small = {100000, old.rlim_max}; // stands for the full disk
+    ::setrlimit(RLIMIT_FSIZE, &small);
+    const auto result = maildirs.deliver(scratch.job(MailboxJob::Kind::Maildir, "m", large), message.get());
+    ::setrlimit(RLIMIT_FSIZE, &old);
+    CHECK(result.status == Status::Deferred);
+    CHECK(result.dsn == "4.2.2");
+    CHECK(scratch.names_in("m/new").empty());
+    CHECK(scratch.names_in("m/tmp").empty());
+}
+
 TEST_CASE("an mbox gets a From line, quoted text and an empty line at the end, message after message")
 {
     Scratch scratch;
