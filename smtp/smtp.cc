@@ -109,8 +109,8 @@ std::unique_ptr<service::Program> make_lmtp()
 
 // All that it may do once it serves: connect to other hosts, and ask DNS.
 constexpr service::Sandbox sandbox = {.tcp_connect = true, .dns = true};
-constexpr service::Spec smtp_spec = {.program = "smtp", .single_connection = true, .resolver = true, .sandbox = sandbox};
-constexpr service::Spec lmtp_spec = {.program = "lmtp", .single_connection = true, .resolver = true, .sandbox = sandbox};
+constexpr service::Spec smtp_spec = {.program = "smtp", .single_connection = true, .resolver = true, .host_lookup = "smtp_host_lookup", .sandbox = sandbox};
+constexpr service::Spec lmtp_spec = {.program = "lmtp", .single_connection = true, .resolver = true, .host_lookup = "lmtp_host_lookup", .sandbox = sandbox};
 
 } // namespace
 

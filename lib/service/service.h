@@ -69,6 +69,7 @@ struct Spec {
     bool single_connection = false;   // agents: one connection (qmgr's) at a time
     bool exclusive = false;           // one process at a time: qmgr, pickup
     bool resolver = false;            // Context::resolver() will be used
+    const char* host_lookup = nullptr; // the parameter that says "dns", "native"; null: both
     bool idle_exit = true;            // after max_idle without a session
     Sandbox sandbox = {};
     size_t core_bytes = 0;            // RLIMIT_CORE
