@@ -84,6 +84,7 @@ constexpr const char* usage_text =
 struct Instance {
     std::string directory;
     std::unique_ptr<config::Config> config;
+    std::vector<config::Service> services;
     const std::string& queue() const { return config->text("queue_directory"); }
 };
 
@@ -101,7 +102,10 @@ bool check_configuration(const std::string& directory, Instance& into)
     bool good = static_cast<bool>(config);
     if (good) {
         into.config = std::move(*config);
-        good = static_cast<bool>(config::load_master_cf(directory, *into.config, faults));
+        auto services = config::load_master_cf(directory, *into.config, faults);
+        good = static_cast<bool>(services);
+        if (good)
+            into.services = std::move(*services);
     }
     for (const config::Fault& fault : faults)
         fprintf(stderr, "%s\n", fault.to_text().c_str());
@@ -117,6 +121,10 @@ int cmd_check(Instance& instance)
     for (const config::Notice& notice : config::later_features_set(*instance.config))
         fprintf(stderr, "%s, line %d: %s: %s\n", notice.file.c_str(), notice.line, notice.parameter.c_str(),
                 notice.text.c_str());
+    for (const config::Service& service : instance.services)
+        if (service.use != config::ProgramUse::Run)
+            fprintf(stderr, "%s/master.cf, line %d: %s: this entry is not used: %s\n", instance.directory.c_str(),
+                    service.line, service.name.c_str(), service.note.c_str());
     auto faults = service::check_directories(*instance.config);
     if (!faults)
         return complain(faults.error());

@@ -68,7 +68,7 @@ std::span<const Parameter> general_parameters()
         // ---- processes
         {"default_process_limit", Number, "100", "1", "", Master, "Most processes of a service whose master.cf entry says \"-\"."},
         {"max_idle", Time, "100s", "1s", "", Master | Smtpd | Smtp | Local, "How long a process without work stays."},
-        {"max_use", Number, "100", "1", "", Unused, "How many clients a one-client process serves in its life; event-driven ones have no such end."},
+        {"max_use", Number, "100", "1", "", Smtpd | Smtp | Local, "After how many thousands of clients a process makes way for a new one; one process serves many at a time here."},
         {"ipc_timeout", Time, "3600s", "1s", "", All, "How long to wait for another program of this instance."},
         {"ipc_idle", Time, "5s", "1s", "", Unused, "How long an unused internal connection is kept."},
         {"ipc_ttl", Time, "1000s", "1s", "", Unused, "How long an internal connection is kept at most."},

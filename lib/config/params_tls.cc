@@ -42,6 +42,7 @@ std::span<const Parameter> tls_parameters()
         {"smtpd_tls_dh512_param_file", Text, "", "", "", Unused, "File for ciphers that are no longer in use."},
         {"smtpd_tls_eecdh_grade", Text, "auto", "", "", Unused, "Old way to choose a curve; accepted."},
         {"smtpd_tls_loglevel", Text, "0", "", "", Server, "How much of TLS is logged, from 0 to 4."},
+        {"smtpd_tls_loglevel_maps", Tables, "", "", "", Server, "Tables of such levels, by client."},
         {"smtpd_tls_received_header", Boolean, "no", "", "", Server, "Whether the Received: field tells of TLS."},
         {"smtpd_tls_session_cache_database", Text, "", "", "", Server, "Table of sessions that clients may go on with."},
         {"smtpd_tls_session_cache_timeout", Time, "3600s", "1s", "8640000s", Server, "How long a session may be gone on with; also for tickets."},
