@@ -65,13 +65,14 @@ Result<void> AgentProgram::open_tables(service::Context& context)
 
 Result<void> AgentProgram::started(service::Context& context)
 {
-    context.background.spawn(watch_tables(context));
+    context.background.spawn(retire_when_due(context));
     return Result<void>();
 }
 
-Task<void> AgentProgram::watch_tables(service::Context& context)
+// When a table was replaced, or the spawner is gone: master starts a new process.
+Task<void> AgentProgram::retire_when_due(service::Context& context)
 {
-    while (!delivery_->stale() && !(domains_ && domains_->stale()))
+    while (workers_->usable() && !delivery_->stale() && !(domains_ && domains_->stale()))
         co_await sleep_for(context.loop, look_at_tables);
     context.retire();
 }

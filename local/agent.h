@@ -27,7 +27,7 @@ public:
 
 private:
     Result<void> open_tables(service::Context& context);
-    Task<void> watch_tables(service::Context& context);
+    Task<void> retire_when_due(service::Context& context);
 
     const Mode mode_;
     Settings settings_;

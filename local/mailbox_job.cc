@@ -5,6 +5,10 @@
 
 namespace posthouse::local {
 
+namespace {
+constexpr size_t longest_text = 4000; // an answer has to fit the router's buffer
+}
+
 std::string MailboxJob::encode() const
 {
     ipc::Writer out;
@@ -48,7 +52,7 @@ std::string MailboxResult::encode() const
     ipc::Writer out;
     out.u8(static_cast<uint8_t>(status));
     out.string(dsn);
-    out.string(text);
+    out.string(std::string_view(text).substr(0, longest_text));
     return out.take();
 }
 

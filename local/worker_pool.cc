@@ -8,6 +8,7 @@ namespace posthouse::local {
 namespace {
 constexpr Duration remember_user = Duration::seconds(10);
 constexpr size_t most_remembered = 10000;
+constexpr size_t longest_user_name = 200; // and the spawner takes no request with a longer one
 constexpr Duration cleaning_interval = Duration::seconds(5);
 } // namespace
 
@@ -98,6 +99,8 @@ Task<Result<SpawnReply>> WorkerPool::ask_spawner(SpawnRequest request, UniqueFd&
 
 Task<Result<std::optional<Account>>> WorkerPool::find_user(std::string name, bool spool, Deadline deadline)
 {
+    if (name.size() > longest_user_name)
+        co_return std::optional<Account>();
     const std::string key = cat(name, spool ? "/spool" : "/");
     const auto known = users_.find(key);
     if (known != users_.end() && known->second.until > loop_.now())

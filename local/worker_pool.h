@@ -47,6 +47,7 @@ public:
     // delivered is then not known.
     Task<Result<MailboxResult>> deliver(Account account, MailboxJob job, int message, Deadline deadline);
 
+    bool usable() const { return !spawner_.broken(); } // else the process has to start anew
     Loop& loop() { return loop_; }
     size_t workers() const { return workers_.size(); }
 

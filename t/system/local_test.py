@@ -145,6 +145,15 @@ class Virtual(harness.TestCase):
             os.rmdir(box)
             harness.wait_until(lambda: os.path.exists(box) and "patience" in read(box), "delivery after all")
 
+    def test_a_killed_spawner_is_replaced_with_its_process(self):
+        with harness.Instance(self) as post:
+            post.send("you@example.org", ["box@example.com"], "before")
+            post.wait_mail("box")
+            self.assertGreater(post.kill("local-spawner"), 0)
+            post.kill("local-worker")
+            post.send("you@example.org", ["box@example.com"], "after")
+            post.wait_mail("box", 2)
+
     def test_workers_killed_at_any_time_lose_nothing(self):
         with harness.Instance(self) as post:
             for i in range(30):

@@ -396,7 +396,8 @@ TEST_CASE("the spawner finds users, and starts nobody as root or below the small
     auto nobody = test::run_task(agent.loop, agent.workers->find_user("no-such-user", false, soon));
     REQUIRE(nobody);
     CHECK_FALSE(*nobody);
-    for (const char* strange : {"../x", "a/b", "-x", "", "a:b"})
+    for (const std::string& strange : {std::string("../x"), std::string("a/b"), std::string("-x"), std::string(),
+                                       std::string("a:b"), std::string(300, 'x'), std::string(100000, 'x')})
         CHECK_FALSE(*test::run_task(agent.loop, agent.workers->find_user(strange, false, soon)));
     const MailboxJob job = agent.scratch.job(MailboxJob::Kind::Maildir, "r", content);
     const UniqueFd message = agent.scratch.message(content);
