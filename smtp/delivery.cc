@@ -102,6 +102,8 @@ Task<void> Delivery::try_hosts(const std::vector<MailHost>& hosts)
         tried_.push_back(host.address);
         auto opened = co_await Session::open(loop_, settings_, host);
         if (!opened.session) {
+            if (!opened.trouble.remote_mta.empty())
+                log::info(request_.id(), ": ", opened.trouble.text);
             deferrable_ = deferrable_ || !opened.trouble.permanent;
             results_.use_relay(opened.trouble.remote_mta.empty() ? std::string("none") : host.with_port());
             results_.site = opened.trouble;
@@ -111,6 +113,8 @@ Task<void> Delivery::try_hosts(const std::vector<MailHost>& hosts)
         results_.session_ready();
         results_.site = Trouble();
         (void)co_await transact(std::move(opened.session)); // a new session has always begun
+        if (!over() && !results_.site.empty())
+            log::info(request_.id(), ": ", results_.site.text);
         deferrable_ = true;
         if (++sessions_ >= session_limit && session_limit > 0)
             co_return;

@@ -89,7 +89,6 @@ Task<Session::Opened> Session::open(Loop& loop, const Settings& settings, MailHo
         trouble = co_await session->hello();
     if (!trouble)
         co_return Opened(std::move(session));
-    log::info(trouble->text);
     if (!session->broken)
         co_await session->quit();
     co_return Opened(std::move(*trouble));
