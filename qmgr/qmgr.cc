@@ -37,6 +37,7 @@ SEE ALSO
 #include "lib/ipc/channel.h"
 #include "lib/log/log.h"
 #include "lib/queue/lease_desk.h"
+#include "lib/queue/slot_files.h"
 #include "lib/service/service.h"
 #include "qmgr/control_desk.h"
 #include "qmgr/notice_writer.h"
@@ -52,6 +53,8 @@ SEE ALSO
 namespace posthouse::qmgr {
 
 namespace {
+
+constexpr Duration predecessor_timeout = Duration::seconds(20); // master was killed, its qmgr is about to notice
 
 // Which of its two sockets a connection came in on.
 bool is_private(int connection)
@@ -109,12 +112,17 @@ Result<void> QmgrProgram::prepare(service::Context& context)
 
 Result<void> QmgrProgram::started(service::Context& context)
 {
+    // Before the index: an orphaned queue manager may still write to both.
+    auto lock = queue::SlotFiles(settings_.queue_directory).lock_queue(predecessor_timeout);
+    if (!lock)
+        return std::move(lock.error());
     auto index = WaitingIndex::open(context.loop, settings_.data_directory);
     if (!index)
         return std::move(index.error());
     index_ = std::move(*index);
     scheduler_ = std::make_unique<Scheduler>(context.loop, settings_, *routes_, *index_);
-    auto pool = queue::SlotPool::open(context.loop, context.pool, settings_.queue_directory, settings_.pool, *scheduler_);
+    auto pool = queue::SlotPool::open(context.loop, context.pool, settings_.queue_directory, settings_.pool, *scheduler_,
+                                      nullptr, std::move(*lock));
     if (!pool)
         return std::move(pool.error());
     pool_ = std::move(*pool);

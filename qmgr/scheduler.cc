@@ -283,7 +283,11 @@ void Scheduler::leave_in_order()
     tasks_.cancel_all();
     for (auto& [number, message] : active_)
         put_to_wait(*message, message->active_us);
-    index_.close_in_order();
+    for (const auto& [number, orders] : loading_)
+        if (const auto record = index_.get(number))
+            index_.put(*record);
+    if (!scanning_) // else it is not complete
+        index_.close_in_order();
 }
 
 } // namespace posthouse::qmgr

@@ -62,6 +62,12 @@ public:
 
     void start()
     {
+        prepare();
+        REQUIRE(test::run_task(loop, part->pool->scan()));
+        part->scheduler->scan_ended();
+    }
+    void prepare()
+    {
         auto read = Settings::from_config(*config);
         REQUIRE(read);
         part.emplace();
@@ -75,8 +81,6 @@ public:
         part->notices = std::make_unique<NoticeWriter>(threads, *part->pool, part->settings);
         REQUIRE(part->notices->open_tables(*config, context));
         part->scheduler->attach(*part->pool, *part->notices);
-        REQUIRE(test::run_task(loop, part->pool->scan()));
-        part->scheduler->scan_ended();
     }
     void stop()
     {
@@ -228,6 +232,31 @@ TEST_CASE("a reason to wait is shown, and still known after a restart")
     CHECK(bench.waits_in(queue::Deferred, "connect to example.com: Connection refused"));
     bench.run_for(Duration::milliseconds(100));
     CHECK(bench.tried("a@example.com") == 1);
+}
+
+TEST_CASE("qmgr may end at any moment: what it was about to try is tried after the next start")
+{
+    Bench bench;
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.2.0", "try later");
+    bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.waits_in(queue::Deferred));
+    bench.agents->replies.clear();
+    SECTION("being read from its file")
+    {
+        uint64_t after = 0;
+        uint64_t count = 0;
+        bench.scheduler().flush_some("", after, count);
+        bench.loop.run_once(Duration());
+        bench.stop();
+    }
+    SECTION("before the scan has ended")
+    {
+        bench.kill();
+        bench.prepare();
+        bench.stop();
+    }
+    bench.start();
+    CHECK(bench.empty_in_time());
 }
 
 TEST_CASE("without its index qmgr finds every message in the files")
