@@ -49,6 +49,18 @@ Result<void> remove_old_socket(const std::string& path)
     return Result<void>();
 }
 
+// The mode belongs to the socket before it has a name: chmod() of the name could be led to another file by
+// whoever may write into the directory, and root calls this for directories of the mail owner.
+Result<void> bind_with_mode(int fd, const SocketAddress& address, mode_t mode)
+{
+    if (::fchmod(fd, mode) != 0)
+        return Error::system("set permissions of a socket", errno);
+    const mode_t before = ::umask(0); // bind() applies it
+    auto bound = bind_to(fd, address);
+    ::umask(before);
+    return bound;
+}
+
 bool has_peer(int fd)
 {
     sockaddr_storage storage;
@@ -78,9 +90,7 @@ Result<UniqueFd> listen_unix(const std::string& path, mode_t mode, int backlog)
     if (!fd)
         return Error::system("create socket", errno);
     RETURN_IF_ERROR(remove_old_socket(path));
-    RETURN_IF_ERROR(bind_to(fd.get(), at));
-    if (::chmod(path.c_str(), mode) != 0)
-        return Error::system(cat("set permissions of ", path), errno);
+    RETURN_IF_ERROR(bind_with_mode(fd.get(), at, mode));
     if (::listen(fd.get(), backlog) != 0)
         return Error::system(cat("listen on ", path), errno);
     return fd;

@@ -55,6 +55,24 @@ TEST_CASE("a refused connection and a silent host are errors with their reason")
     CHECK(timed_out);
 }
 
+TEST_CASE("a UNIX listener has its mode from the start, whatever the umask, and leaves the umask alone")
+{
+    char name[] = "/tmp/posthouse-socket-XXXXXX";
+    const std::string directory = ::mkdtemp(name);
+    const std::string path = directory + "/s";
+    const mode_t before = ::umask(077);
+    auto listener = listen_unix(path, 0666, 5);
+    CHECK(::umask(before) == 077);
+    REQUIRE(listener);
+    struct stat named;
+    struct stat opened;
+    REQUIRE(::stat(path.c_str(), &named) == 0);
+    CHECK((named.st_mode & 0777) == 0666);
+    REQUIRE(::fstat(listener->get(), &opened) == 0);
+    CHECK((opened.st_mode & 0777) == 0666); // set on the socket itself, not by its name
+    std::filesystem::remove_all(directory);
+}
+
 TEST_CASE("a UNIX listener replaces an old socket but no other file")
 {
     char name[] = "/tmp/posthouse-socket-XXXXXX";
