@@ -16,6 +16,11 @@ Session::Answer Session::cmd_bdat(const smtp::CommandLine& line)
         closing_ = true;
         co_return std::move(*refusal);
     }
+    const bool discarded = (co_await discarded_keywords() & EhloChunking) != 0;
+    if (discarded) {
+        CO_CHECK(co_await skip_chunk(command.size));
+        co_return smtp::Reply(502, "5.5.1", "Error: command not implemented");
+    }
     if (chunks_refused_) {
         CO_CHECK(co_await skip_chunk(command.size));
         chunks_refused_ = !command.last;

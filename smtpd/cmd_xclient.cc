@@ -66,6 +66,7 @@ Session::Answer Session::cmd_xclient(const smtp::CommandLine& line)
     for (const smtp::Attribute& attribute : attributes)
         if (has_control(attribute.value) || !wanted.take(attribute))
             co_return bad_value(attribute);
+    wanted.forget_old_name();
 
     reset_mail();
     client_ = wanted.client;
@@ -83,6 +84,15 @@ Session::Answer Session::cmd_xclient(const smtp::CommandLine& line)
     co_return std::move(*greeting);
 }
 
+// A name belongs to its address: another address without a name has none.
+void Session::Identity::forget_old_name()
+{
+    if (!got_address || got_name)
+        return;
+    client.name = client.reverse_name = "unknown";
+    client.state = client.reverse_state = NameState::Unknown;
+}
+
 bool Session::Identity::take(const smtp::Attribute& attribute)
 {
     const std::string& name = attribute.name;
@@ -95,6 +105,7 @@ bool Session::Identity::take(const smtp::Attribute& attribute)
                                         : value == "[TEMPUNAVAIL]" ? NameState::Temporary : NameState::Unknown;
         (name == "NAME" ? client.name : client.reverse_name) = absent ? "unknown" : value;
         (name == "NAME" ? client.state : client.reverse_state) = state;
+        got_name |= name == "NAME";
         return true;
     }
     if (name == "ADDR") {
@@ -103,6 +114,7 @@ bool Session::Identity::take(const smtp::Attribute& attribute)
             return false;
         client.ip = address->unmapped();
         client.address = absent ? "unknown" : client.ip.to_text();
+        got_address = true;
         return true;
     }
     if (name == "PORT") {

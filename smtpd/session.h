@@ -78,11 +78,14 @@ private:
         {
         }
         bool take(const smtp::Attribute& attribute); // false for a value that cannot be
+        void forget_old_name();
 
         Client client;
         std::string helo;
         std::string_view protocol;
         std::string login;
+        bool got_name = false;
+        bool got_address = false;
     };
 
     // session.cc: the dialogue.

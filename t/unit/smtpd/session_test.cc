@@ -64,6 +64,7 @@ TEST_CASE("discarded EHLO keywords are not offered, for all or by client address
     SmtpdFixture all("smtpd_discard_ehlo_keywords = chunking, dsn silent-discard\n");
     CHECK_FALSE(has(all.talk({ehlo}), "CHUNKING"));
     CHECK_FALSE(has(all.talk({ehlo}), "DSN"));
+    CHECK(codes(all.talk({ehlo, mail_from, rcpt_to, "BDAT 6 LAST\r\nRSET\r\n", "NOOP\r\n"})) == "220 250 250 250 502 250");
     CHECK(has(all.talk({ehlo, "MAIL FROM:<you@example.net> RET=FULL\r\n"}), "555 5.5.4"));
     SmtpdFixture one("smtpd_discard_ehlo_keyword_address_maps = inline:{ {198.51.100.7=pipelining, size} }\n");
     CHECK_FALSE(has(one.talk({ehlo}), "PIPELINING"));
@@ -421,6 +422,14 @@ TEST_CASE("XCLIENT with a bad value changes nothing")
     }
     CHECK(codes(smtpd.talk({ehlo, mail_from, "XCLIENT ADDR=192.0.2.1\r\n"})) == "220 250 250 503");
     CHECK(codes(smtpd.talk({ehlo, "XCLIENT ADDR=IPV6:2001:db8::1 NAME=[UNAVAILABLE]\r\n"})) == "220 250 220");
+}
+
+TEST_CASE("XCLIENT with an address alone takes the old name away")
+{
+    SmtpdFixture smtpd("smtpd_authorized_xclient_hosts = 198.51.100.7\nmynetworks = trusted.example\n");
+    CHECK(codes(smtpd.talk({ehlo, "XCLIENT NAME=trusted.example ADDR=192.0.2.1\r\n", mail_from, "RCPT TO:<u@far.example>\r\n", "RSET\r\n",
+                            "XCLIENT ADDR=203.0.113.1\r\n", mail_from, "RCPT TO:<u@far.example>\r\n"}))
+          == "220 250 220 250 250 250 220 250 454");
 }
 
 TEST_CASE("XFORWARD changes log and envelope, and no right")
