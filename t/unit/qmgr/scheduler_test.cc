@@ -63,7 +63,7 @@ public:
     void start()
     {
         prepare();
-        REQUIRE(test::run_task(loop, part->pool->scan()));
+        REQUIRE(test::run_task(loop, part->pool->scan(), Duration::seconds(60))); // a sync of the file system
         part->scheduler->scan_ended();
     }
     void prepare()
