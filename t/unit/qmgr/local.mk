@@ -11,7 +11,4 @@ t_unit_qmgr_qmgr_test_SOURCES = \
 	%reldir%/scheduler_test.cc \
 	%reldir%/transport_test.cc \
 	%reldir%/waiting_index_test.cc
-t_unit_qmgr_qmgr_test_LDADD = qmgr/libqmgr.a tools/libqueuetools.a t/support/libcatchmain.a \
-	lib/queue/libqueue.a lib/smtp/libsmtp.a lib/ipc/libipc.a lib/mail/libmail.a lib/table/libtable.a lib/net/libnet.a \
-	lib/config/libconfig.a lib/event/libevent.a lib/log/liblog.a lib/base/libbase.a \
-	$(POSTHOUSE_SYSTEM_LIBS) $(CATCH_LIBS)
+t_unit_qmgr_qmgr_test_LDADD = qmgr/libqmgr.a tools/libqueuetools.a $(TEST_LDADD)
