@@ -16,6 +16,17 @@ constexpr Duration lease_timeout = Duration::seconds(30);
 constexpr Duration space_is_fresh = Duration::seconds(1);
 constexpr size_t largest_batch = 256;
 
+// An agent may still read the message that was there (it lost its connection and has not noticed yet), a
+// holder may have kept a descriptor after its commit: the next message must meet neither. The kernel grants
+// a write lease only to the one who alone has the file open. File systems without leases do not tell.
+bool is_open_elsewhere(int fd)
+{
+    if (::fcntl(fd, F_SETLEASE, F_WRLCK) != 0)
+        return errno == EAGAIN;
+    (void)::fcntl(fd, F_SETLEASE, F_UNLCK);
+    return false;
+}
+
 } // namespace
 
 // ---- leases
@@ -30,6 +41,8 @@ Task<Result<std::vector<LeasedFile>>> SlotPool::lease(size_t count, HolderId hol
             impl.make_supply();
             if (!files.empty())
                 co_return files;
+            if (!impl.free.empty() && !impl.disk_is_low())
+                co_return Error(ErrorKind::Temporary, "4.3.0", "queue file cannot be opened");
             if (impl.disk_is_low())
                 co_return Error(ErrorKind::Temporary, "4.3.1", "Insufficient system storage");
             if (waited && impl.create_failed)
@@ -50,12 +63,16 @@ std::vector<LeasedFile> SlotPool::Impl::take_free(size_t count, HolderId holder)
         auto file = files.open(slot.number, O_RDWR);
         if (!file) {
             log::error("queue file ", slot.number, ": ", file.error().full_text());
-            continue;
+            if (file.error().kind() == ErrorKind::NotFound)
+                continue;
+            free.push_back(slot); // out of descriptors: so would the others be
+            break;
         }
         const auto locked_now = SlotFiles::lock(file->get());
-        if (!locked_now || !*locked_now) { // its last holder has not closed it yet
+        if (!locked_now || !*locked_now || is_open_elsewhere(file->get())) { // not closed by its last user yet
             locked.emplace(slot.number, Arrival::Examined);
-            locked_timer.set(loop.now() + limits.locked_recheck);
+            if (!locked_timer.active())
+                locked_timer.set(loop.now() + limits.locked_recheck);
             continue;
         }
         leased[slot.number] = LeasedSlotState{holder, slot.last_us + 1};

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 using namespace posthouse;
@@ -236,6 +237,53 @@ TEST_CASE("A retired slot is not leased before the journal is on disk")
     CHECK(f.pool->counts().retired == 1);
     auto files = lease(f, 2, 1);
     CHECK(std::none_of(files.begin(), files.end(), [&](auto& file) { return file.slot.number == number; }));
+}
+
+TEST_CASE("Free to Leased: a slot that anybody still has open, to read or to write, is not leased")
+{
+    for (const int mode : {O_RDONLY, O_RDWR}) { // an agent; a holder that let only its lock go
+        PoolFixture f;
+        f.limits.locked_recheck = Duration::milliseconds(20);
+        f.start();
+        auto files = lease(f, 1, 1);
+        const uint64_t number = files[0].slot.number;
+        UniqueFd kept(::open(f.path(number).c_str(), mode));
+        files.clear();
+        f.pool->holder_gone(1);
+        f.turn_until([&] { return f.pool->counts().leased == 0; });
+        f.turn(Duration::milliseconds(50));
+
+        std::vector<LeasedFile> leased;
+        const auto is_leased = [&] { // when all that are free are taken
+            for (int i = 0; i < 4; ++i)
+                for (LeasedFile& file : lease(f, 64, 1))
+                    leased.push_back(std::move(file));
+            return std::any_of(leased.begin(), leased.end(), [&](auto& file) { return file.slot.number == number; });
+        };
+        CHECK_FALSE(is_leased());
+        kept.reset();
+        f.turn(Duration::milliseconds(100));
+        CHECK(is_leased());
+    }
+}
+
+TEST_CASE("Free to Leased: without descriptors there is an answer at once, and no slot is lost")
+{
+    PoolFixture f;
+    f.start();
+    lease(f, 1, 1).clear();
+    const size_t free_before = f.pool->counts().free;
+    REQUIRE(free_before > 0);
+    rlimit before;
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit none = {3, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    auto refused = run_task(f.loop, f.pool->lease(64, 1));
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().dsn() == "4.3.0");
+    CHECK(f.pool->counts().free == free_before);
+    CHECK_FALSE(lease(f, 1, 1).empty());
 }
 
 TEST_CASE("An id is later than any earlier one of its slot when the clock has been set back")
