@@ -58,6 +58,9 @@
 // ended, no 250 was given: Free. Only damage to the header sector itself, which no interrupted write can
 // cause (a sector is written whole or not at all), is Corrupt always.
 //
+// One qmgr at a time: it holds the lock on mail/lock. Two would each lease the slots in which the other has
+// messages; the second, started while an orphaned first still ends, waits.
+//
 // The order of a commit, seen from outside: content, header durable -> lock released -> notice -> 250.
 // qmgr that hears the notice owns a free slot file with a message in it; qmgr that dies before finds an
 // unlocked, live file at its start. A holder that is still alive then keeps its locks: the slot is looked

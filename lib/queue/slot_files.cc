@@ -20,6 +20,8 @@ namespace posthouse::queue {
 
 namespace {
 
+constexpr useconds_t lock_poll_us = 20000;
+
 struct CloseDirectory {
     void operator()(DIR* directory) const { ::closedir(directory); }
 };
@@ -67,6 +69,25 @@ Result<bool> SlotFiles::lock(int fd)
             return Error::system("lock queue file", errno);
     }
     return true;
+}
+
+Result<UniqueFd> SlotFiles::lock_queue(Duration patience) const
+{
+    RETURN_IF_ERROR(make_directory(cat(directory_, '/', mail_directory)));
+    auto file = open_at(AT_FDCWD, cat(directory_, '/', mail_directory, "/lock"), O_RDWR | O_CREAT);
+    if (!file)
+        return file;
+    const Instant limit = Instant::now() + patience;
+    while (true) {
+        const auto locked = lock(file->get());
+        if (!locked)
+            return locked.error();
+        if (*locked)
+            return file;
+        if (Instant::now() >= limit)
+            return Error(ErrorKind::Temporary, "4.3.2", "another queue manager has the queue");
+        ::usleep(lock_poll_us);
+    }
 }
 
 SlotFiles::Created SlotFiles::create(const std::vector<uint64_t>& numbers, uint64_t size) const

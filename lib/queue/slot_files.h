@@ -1,8 +1,8 @@
-// What SlotPool and the tools do to slot files as files. Blocking, without state of their own; private to
-// lib/queue and the tools. Paths are below the queue directory.
+// What SlotPool, qmgr's start and the tools do to slot files as files. Blocking, without state of their own. Paths are below the queue directory.
 #pragma once
 
 #include "lib/base/result.h"
+#include "lib/base/time.h"
 #include "lib/base/unique_fd.h"
 #include "lib/queue/queue_file.h"
 
@@ -28,6 +28,10 @@ public:
     Result<UniqueFd> open(uint64_t number, int flags) const;
     // The exclusive lock that a lease is; false when somebody has it.
     static Result<bool> lock(int fd);
+
+    // The queue's own lock, mail/lock: only one queue manager at a time. One that was orphaned when master was
+    // killed is waited for, up to `patience`. Held as long as the descriptor is open.
+    Result<UniqueFd> lock_queue(Duration patience) const;
 
     struct Created {
         std::vector<uint64_t> numbers;

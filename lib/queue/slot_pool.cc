@@ -168,17 +168,26 @@ SlotPool::~SlotPool()
     impl_->flush_timer.cancel();
     impl_->locked_timer.cancel();
     impl_->listener = nullptr;
+    impl_->lock.reset();
 }
 
 Result<std::unique_ptr<SlotPool>> SlotPool::open(Loop& loop, ThreadPool& threads, const std::string& queue_directory,
-                                                 SlotPoolLimits limits, QueueListener& listener, Disk* disk)
+                                                 SlotPoolLimits limits, QueueListener& listener, Disk* disk,
+                                                 UniqueFd lock)
 {
     Disk& used = disk ? *disk : Disk::system();
     RETURN_IF_ERROR(SlotFiles(queue_directory).make_directories());
+    if (!lock) {
+        auto own = SlotFiles(queue_directory).lock_queue(Duration());
+        if (!own)
+            return std::move(own.error());
+        lock = *std::move(own);
+    }
     auto journal = MarkJournal::open(used, cat(queue_directory, '/', mail_directory), limits.journal_size);
     if (!journal)
         return std::move(journal.error());
     auto impl = std::make_shared<Impl>(loop, threads, queue_directory, limits, listener, used, *std::move(journal));
+    impl->lock = std::move(lock);
     return std::unique_ptr<SlotPool>(new SlotPool(std::move(impl)));
 }
 

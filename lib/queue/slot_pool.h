@@ -71,10 +71,11 @@ using HolderId = uint64_t;
 
 class SlotPool final : public MessageSource {
 public:
-    // Makes the directories that are missing, opens the journal. `disk`: for tests.
+    // Makes the directories that are missing, opens the journal. `lock`: of SlotFiles::lock_queue, when the caller has
+    // it already; else it is taken, or an Error when another queue manager has it. `disk`: for tests.
     static Result<std::unique_ptr<SlotPool>> open(Loop& loop, ThreadPool& threads, const std::string& queue_directory,
                                                   SlotPoolLimits limits, QueueListener& listener,
-                                                  Disk* disk = nullptr);
+                                                  Disk* disk = nullptr, UniqueFd lock = UniqueFd());
     ~SlotPool() override;
 
     // Finds every message; calls the listener for each. Files that someone holds are looked at again until

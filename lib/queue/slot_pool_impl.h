@@ -54,6 +54,7 @@ struct SlotPool::Impl final : SlotOwner, std::enable_shared_from_this<SlotPool::
     QueueListener* listener; // null once the pool is gone
     Disk& disk;
     std::unique_ptr<MarkJournal> journal;
+    UniqueFd lock; // SlotFiles::lock_queue
 
     std::vector<FreeSlot> free;
     std::unordered_map<uint64_t, LeasedSlotState> leased;
