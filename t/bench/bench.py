@@ -199,6 +199,7 @@ class Posthouse(Server):
             main.write(self.common_settings("texthash") + extra)
             main.write("daemon_directory = %s\ncommand_directory = %s\nmail_owner = postfix\nsetgid_group = postdrop\n"
                        % (self.daemons, self.tools))
+        os.rmdir(os.path.join(self.folder, "data"))  # master makes it, with its owner
         with open(os.path.join(self.folder, "etc/master.cf"), "w") as master:
             master.write("127.0.0.1:%d inet n - y - - smtpd\n" % self.port +
                          "pickup unix n - y 60 1 pickup\nqmgr unix n - n 300 1 qmgr\nsmtp unix - - y - - smtp\n"

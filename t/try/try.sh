@@ -8,9 +8,24 @@ folder=$2
 interactive=1
 [ "${TRY_ONCE:-}" = yes ] && interactive=0
 
-rm -rf "$folder"
-mkdir -p "$folder"
-make -C "$build" install DESTDIR="$folder/root" >"$folder/install.log" 2>&1 || { tail "$folder/install.log"; exit 1; }
+if [ -z "${TRY_INSTALLED:-}" ]; then
+    # Root plays an ordinary user, in a place that such a user can reach.
+    [ "$(id -u)" != 0 ] || folder=$(mktemp -d /tmp/posthouse-try-XXXXXX)
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    make -C "$build" install DESTDIR="$folder/root" >"$folder/install.log" 2>&1 || { tail "$folder/install.log"; exit 1; }
+    export TRY_INSTALLED=yes
+    if [ "$(id -u)" = 0 ]; then
+        chmod 755 "$folder"
+        chown nobody: "$folder"
+        cp "$0" "$folder/try.sh"
+        cd "$folder"
+        status=0
+        setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups bash "$folder/try.sh" "$build" "$folder" || status=$?
+        rm -rf "$folder"
+        exit $status
+    fi
+fi
 root=$folder/root/usr
 export PATH="$root/sbin:$root/bin:$PATH"
 
@@ -23,8 +38,10 @@ free_port() {
 
 instance() { # NAME PORT NEXT-HOST-OR-EMPTY: writes its configuration
     local name=$1 port=$2 next=$3 dir=$folder/$1
-    mkdir -p "$dir/etc" "$dir/spool" "$dir/data" "$dir/mail"
+    mkdir -p "$dir/etc" "$dir/spool" "$dir/mail"
+    mkdir -m 700 "$dir/data"
     cat >"$dir/etc/main.cf" <<CF
+compatibility_level = 3.11
 myhostname = $name.test.example
 mydestination =
 mynetworks = 127.0.0.0/8
