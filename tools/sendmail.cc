@@ -145,7 +145,7 @@ int enqueue(const SendmailOptions& options, const config::Config& config, const 
 {
     std::vector<std::string> recipients;
     for (const std::string& argument : options.recipients)
-        for (std::string& address : mail::addresses_of(argument))
+        for (std::string& address : mail::addresses_of(argument, queue::drop_recipient_limit + 1))
             recipients.push_back(without_line_ends(std::move(address)));
     if (recipients.empty() && !options.recipients_from_header)
         return fail(EX_USAGE, "Recipient addresses must be specified on the command line or via the -t option");
@@ -162,6 +162,8 @@ int enqueue(const SendmailOptions& options, const config::Config& config, const 
     MessageInput input(options.dot_ends, options.recipients_from_header);
     if (const int status = copy_message(*postdrop, writer, input); status != EX_OK)
         return status;
+    if (input.recipients_cut())
+        return fail(EX_DATAERR, "A list of recipients in the message header is too long");
     out.clear();
     for (const std::string& recipient : input.recipients())
         out += writer.recipient(without_line_ends(recipient));

@@ -2,6 +2,7 @@
 
 #include "lib/base/ascii.h"
 #include "lib/mail/address_list.h"
+#include "lib/queue/drop_file.h"
 
 #include <algorithm>
 #include <utility>
@@ -117,7 +118,7 @@ std::string MessageInput::scan_header()
         case Kind::Field:
         case Kind::LongField:
             dropping_ = ascii::equal(item.name(), "bcc") || ascii::equal(item.name(), "resent-bcc");
-            note_field(item.name(), item.body());
+            note_field(item.name(), item.body(), item.kind == Kind::LongField);
             break;
         case Kind::MailboxLine:
         case Kind::MoreOfField:
@@ -128,7 +129,7 @@ std::string MessageInput::scan_header()
     }
 }
 
-void MessageInput::note_field(std::string_view name, std::string_view body)
+void MessageInput::note_field(std::string_view name, std::string_view body, bool is_cut)
 {
     constexpr std::string_view resent_prefix = "resent-";
     const bool resent = ascii::starts_with(name, resent_prefix);
@@ -137,8 +138,10 @@ void MessageInput::note_field(std::string_view name, std::string_view body)
     if (!ascii::equal(name, "to") && !ascii::equal(name, "cc") && !ascii::equal(name, "bcc"))
         return;
     resent_ = resent_ || resent;
+    recipients_cut_ = recipients_cut_ || is_cut;
     std::vector<std::string>& into = resent ? resent_recipients_ : plain_recipients_;
-    for (std::string& address : mail::addresses_of(body))
+    // One more than postdrop takes: it refuses the message then, where a shorter list would lose the rest.
+    for (std::string& address : mail::addresses_of(body, queue::drop_recipient_limit + 1))
         into.push_back(std::move(address));
 }
 

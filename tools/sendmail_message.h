@@ -24,6 +24,7 @@ public:
     // With -t, after finish(): the addresses of To, Cc and Bcc, or those of Resent-To, Resent-Cc and
     // Resent-Bcc when there is one of these.
     const std::vector<std::string>& recipients() const { return resent_ ? resent_recipients_ : plain_recipients_; }
+    bool recipients_cut() const { return recipients_cut_; } // such a field was too long to be taken whole
 
 private:
     std::string advance(bool last);
@@ -31,7 +32,7 @@ private:
     size_t find_end_of_lines(bool last);
     std::string pass(std::string_view text, bool last);
     std::string scan_header();
-    void note_field(std::string_view name, std::string_view body);
+    void note_field(std::string_view name, std::string_view body, bool is_cut);
 
     const bool dot_ends_;
     bool in_header_;            // -t, and the header has not ended
@@ -42,6 +43,7 @@ private:
     std::string pending_;
     queue::HeaderScanner scanner_;
     bool resent_ = false;
+    bool recipients_cut_ = false;
     std::vector<std::string> plain_recipients_, resent_recipients_;
 };
 

@@ -1,5 +1,6 @@
 // The sendmail command line, and the message on its standard input.
 #include "lib/base/result.h"
+#include "lib/mail/address_list.h"
 #include "t/support/catch.h"
 #include "tools/sendmail_message.h"
 #include "tools/sendmail_options.h"
@@ -156,4 +157,19 @@ TEST_CASE("a header without an end still names its recipients")
 {
     CHECK(recipients_of("To: a@x") == Words{"a@x"});
     CHECK(recipients_of("").empty());
+}
+
+TEST_CASE("no recipient is lost from a long list, and one that is too long is known to be cut")
+{
+    std::string header = "To: first@example.com";
+    for (size_t i = 0; i < 2 * mail::most_listed_addresses; ++i)
+        header += ",\n u@example.com";
+    MessageInput input(false, true);
+    (void)through(input, header + "\n\n", 65536);
+    CHECK(input.recipients().size() == 2 * mail::most_listed_addresses + 1);
+    CHECK_FALSE(input.recipients_cut());
+
+    MessageInput endless(false, true);
+    (void)through(endless, "To: first@example.com,\n" + std::string(17 << 20, ' ') + "last@example.com\n\n", 1 << 20);
+    CHECK(endless.recipients_cut());
 }
