@@ -193,7 +193,7 @@ Session::Answer Session::execute(const Command& command, const smtp::CommandLine
         if (looks_like_header(verb) || (forbidden && *forbidden)) {
             log::warning("non-SMTP command from ", client_.label(), ": ", std::string_view(line.line).substr(0, 100));
             closing_ = true;
-            co_return smtp::Reply(221, "2.7.0", "Error: I can break rules, too. Goodbye.");
+            co_return smtp::Reply(221, "2.7.0", "Error: this is a mail server. Goodbye.");
         }
     }
     co_return co_await (this->*command.handle)(line);
