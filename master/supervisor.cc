@@ -70,6 +70,8 @@ Supervisor::Runners::iterator Supervisor::find(const config::Service& service)
 
 void Supervisor::reload(const config::Config& config, const std::vector<config::Service>& services)
 {
+    if (stopping_)
+        return;
     const RunSettings settings = RunSettings::from_config(config);
     Runners kept;
     for (const config::Service& service : services) {

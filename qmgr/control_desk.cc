@@ -6,6 +6,7 @@
 #include "qmgr/route_finder.h"
 #include "qmgr/scheduler.h"
 
+#include <sys/socket.h>
 #include <utility>
 
 namespace posthouse::qmgr {
@@ -14,6 +15,21 @@ namespace {
 
 constexpr Duration client_time = Duration::seconds(100);
 constexpr size_t most_bytes_ahead = 256 * 1024;
+
+bool is_root(int fd)
+{
+    ucred peer = ucred();
+    socklen_t length = sizeof peer;
+    return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == 0;
+}
+
+queue::ControlEnd refused(std::string why)
+{
+    queue::ControlEnd end;
+    end.ok = false;
+    end.text = std::move(why);
+    return end;
+}
 
 } // namespace
 
@@ -51,6 +67,8 @@ Task<Result<queue::ControlEnd>> ControlDesk::answer(ipc::Channel& channel, const
         auto request = queue::ControlAct::from_frame(frame);
         if (!request)
             co_return std::move(request.error());
+        if (root_acts_only_ && !is_root(channel.fd()))
+            co_return refused("only root may act on messages");
         co_return co_await act(std::move(*request));
     }
     if (frame.type == queue::ControlStatus::type && queue::ControlStatus::from_frame(frame))

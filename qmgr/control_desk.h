@@ -21,8 +21,10 @@ class Scheduler;
 
 class ControlDesk {
 public:
-    ControlDesk(Loop& loop, Scheduler& scheduler, RouteFinder& routes)
-        : loop_(loop), scheduler_(scheduler), routes_(routes)
+    // `root_acts_only`: hold, release, delete and the like are for root (an instance that root has started).
+    // The socket itself is within reach of every program that runs as the mail owner.
+    ControlDesk(Loop& loop, Scheduler& scheduler, RouteFinder& routes, bool root_acts_only)
+        : loop_(loop), scheduler_(scheduler), routes_(routes), root_acts_only_(root_acts_only)
     {
     }
 
@@ -39,6 +41,7 @@ private:
     Loop& loop_;
     Scheduler& scheduler_;
     RouteFinder& routes_;
+    bool root_acts_only_;
 };
 
 } // namespace posthouse::qmgr

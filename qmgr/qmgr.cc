@@ -94,6 +94,7 @@ private:
     std::unique_ptr<queue::LeaseDesk> leases_;
     std::unique_ptr<Scheduler> scheduler_; // its tasks use the others: it goes first
     std::unique_ptr<ControlDesk> control_;
+    bool by_root_ = false;
     bool leaving_ = false;
 };
 
@@ -103,6 +104,7 @@ Result<void> QmgrProgram::prepare(service::Context& context)
     if (!settings)
         return std::move(settings.error());
     settings_ = std::move(*settings);
+    by_root_ = context.privileged(); // still, before they are dropped
     auto routes = RouteFinder::open(context.loop, context.config, table::Context(context.loop, context.pool, context.config));
     if (!routes)
         return std::move(routes.error());
@@ -129,7 +131,7 @@ Result<void> QmgrProgram::started(service::Context& context)
     leases_ = std::make_unique<queue::LeaseDesk>(*pool_);
     notices_ = std::make_unique<NoticeWriter>(context.pool, *pool_, settings_);
     RETURN_IF_ERROR(notices_->open_tables(context.config, table::Context(context.loop, context.pool, context.config)));
-    control_ = std::make_unique<ControlDesk>(context.loop, *scheduler_, *routes_);
+    control_ = std::make_unique<ControlDesk>(context.loop, *scheduler_, *routes_, by_root_);
     scheduler_->attach(*pool_, *notices_);
     context.loop.on_signal(SIGHUP, [this, &context] { reload(context); });
     context.background.spawn(find_messages(context));

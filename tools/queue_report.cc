@@ -94,11 +94,8 @@ void append_member(std::string& out, std::string_view name, std::string_view tex
 
 std::string QueueTable::add(const queue::ListEntry& entry)
 {
-    std::string out;
-    if (messages_ == 0)
-        out = row("----Queue ID-----", "--Size--", "---Arrival Time----", "--Sender/Recipient------");
-    else
-        out = "\n";
+    std::string out =
+        messages_ == 0 ? row("----Queue ID-----", "--Size--", "---Arrival Time----", "--Sender/Recipient------") : std::string(1, '\n');
     ++messages_;
     bytes_ += entry.size;
     out += row(marked_id(entry), cat(entry.size), time_text(entry.arrival_us), log::sanitise(shown_sender(entry)));

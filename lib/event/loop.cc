@@ -280,32 +280,23 @@ void SleepAwaiter::await_suspend(std::coroutine_handle<> waiter)
 
 // ---- readiness
 
-struct Watch::Impl {
+// Shared with edge() while it runs: a waiter that is woken may destroy the Watch.
+struct Watch::Impl : std::enable_shared_from_this<Watch::Impl> {
     Loop& loop;
-    libevent::Event event;
+    libevent::Event event; // null once the Watch is gone
     bool ready[2] = {false, false}; // an edge was seen that no one has waited for since
     Awaiter* waiting[2] = {nullptr, nullptr};
-    bool* destroyed = nullptr; // set while an edge is handed out
 
     explicit Impl(Loop& its_loop) : loop(its_loop) {}
-    ~Impl()
-    {
-        assert(!waiting[0] && !waiting[1]);
-        if (destroyed)
-            *destroyed = true;
-    }
+    ~Impl() { assert(!waiting[0] && !waiting[1]); }
 
     void edge(short what)
     {
-        // The waiter may destroy this Watch, or wait again at once.
-        bool gone = false;
-        destroyed = &gone;
+        const auto keep = shared_from_this();
         if (what & EV_READ)
             hand_out(Direction::Read);
-        if (!gone && (what & EV_WRITE))
+        if (event && (what & EV_WRITE))
             hand_out(Direction::Write);
-        if (!gone)
-            destroyed = nullptr;
     }
     void hand_out(Direction direction)
     {
@@ -322,7 +313,7 @@ struct Watch::Impl {
     }
 };
 
-Watch::Watch(Loop& loop, int fd) : impl_(std::make_unique<Impl>(loop))
+Watch::Watch(Loop& loop, int fd) : impl_(std::make_shared<Impl>(loop))
 {
     impl_->event.reset(event_new(loop.impl().base.get(), fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST,
                                  Impl::on_edge, impl_.get()));
@@ -330,7 +321,7 @@ Watch::Watch(Loop& loop, int fd) : impl_(std::make_unique<Impl>(loop))
         abort();
 }
 
-Watch::~Watch() = default;
+Watch::~Watch() { impl_->event.reset(); }
 
 Watch::Awaiter::Awaiter(Watch& watch, Direction direction, Deadline deadline)
     : watch_(watch), direction_(direction), deadline_(deadline)

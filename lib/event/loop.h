@@ -57,7 +57,7 @@ public:
 private:
     friend class Awaiter;
     struct Impl;
-    std::unique_ptr<Impl> impl_;
+    std::shared_ptr<Impl> impl_; // owners: the Watch, and the call that hands out an edge
 };
 
 class Loop {
