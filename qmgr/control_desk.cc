@@ -14,6 +14,7 @@ namespace posthouse::qmgr {
 namespace {
 
 constexpr Duration client_time = Duration::seconds(100);
+constexpr Duration scan_patience = Duration::seconds(10); // then what is known so far has to do
 constexpr size_t most_bytes_ahead = 256 * 1024;
 
 bool is_root(int fd)
@@ -49,8 +50,17 @@ Task<void> ControlDesk::serve(std::unique_ptr<ipc::Channel> channel)
     }
 }
 
+// A queue that is still being read would look empty, or lack the message that is asked for.
+Task<void> ControlDesk::wait_for_scan()
+{
+    const Instant limit = loop_.now() + scan_patience;
+    while (scheduler_.scanning() && loop_.now() < limit)
+        co_await sleep_for(loop_, Duration::milliseconds(20));
+}
+
 Task<Result<queue::ControlEnd>> ControlDesk::answer(ipc::Channel& channel, const ipc::Frame& frame)
 {
+    co_await wait_for_scan();
     if (frame.type == queue::ControlList::type) {
         auto request = queue::ControlList::from_frame(frame);
         if (!request)

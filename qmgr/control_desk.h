@@ -32,6 +32,7 @@ public:
     Task<void> serve(std::unique_ptr<ipc::Channel> channel);
 
 private:
+    Task<void> wait_for_scan();
     Task<Result<queue::ControlEnd>> answer(ipc::Channel& channel, const ipc::Frame& frame);
     Task<Result<queue::ControlEnd>> list(ipc::Channel& channel, queue::ControlList request);
     Task<Result<queue::ControlEnd>> flush(queue::ControlFlush request);

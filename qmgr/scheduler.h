@@ -58,6 +58,7 @@ public:
     // The pool calls this object, so it is made later; both outlive the scheduler's tasks. Then begin.
     void attach(queue::SlotPool& pool, NoticeSender& notices);
     void scan_ended();
+    bool scanning() const { return scanning_; } // what is in the queue is not known whole yet
 
     void settings_changed(); // after a reload: the Settings object has new values
     void pause();         // starts no delivery any more

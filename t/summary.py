@@ -38,7 +38,7 @@ def main():
                 if not name.endswith(".trs"):
                     continue
                 with open(os.path.join(where, name), encoding="utf-8") as trs:
-                    result = re.search(r"^:test-global-result: (\w+)", trs.read(), re.M)
+                    result = re.search(r"^:global-test-result: (\w+)", trs.read(), re.M)
                 result = result[1] if result else "ERROR"
                 with open(os.path.join(where, name[:-4] + ".log"), encoding="utf-8", errors="replace") as log:
                     here_counts = counts(log.read(), result)
