@@ -26,10 +26,10 @@ tools_libqueuetools_a_SOURCES = \
 
 sbin_PROGRAMS += tools/postqueue
 tools_postqueue_SOURCES = %reldir%/postqueue.cc
-tools_postqueue_LDADD = tools/libqueuetools.a $(LDADD)
+tools_postqueue_LDADD = tools/libqueuetools.a tools/libsubmit.a $(LDADD)
 bin_PROGRAMS += tools/mailq
 tools_mailq_SOURCES = %reldir%/mailq.cc
-tools_mailq_LDADD = tools/libqueuetools.a $(LDADD)
+tools_mailq_LDADD = tools/libqueuetools.a tools/libsubmit.a $(LDADD)
 
 # postmap, postalias, newaliases.
 noinst_LIBRARIES += tools/libtabletools.a
@@ -54,9 +54,9 @@ tools_posthouse_LDADD = tools/libqueuetools.a $(LDADD)
 # postsuper and postcat.
 sbin_PROGRAMS += tools/postsuper tools/postcat
 tools_postsuper_SOURCES = %reldir%/postsuper.cc %reldir%/queue_act.cc %reldir%/queue_act.h
-tools_postsuper_LDADD = tools/libqueuetools.a $(LDADD)
+tools_postsuper_LDADD = tools/libqueuetools.a tools/libsubmit.a $(LDADD)
 tools_postcat_SOURCES = %reldir%/postcat.cc
-tools_postcat_LDADD = tools/libqueuetools.a $(LDADD)
+tools_postcat_LDADD = tools/libqueuetools.a tools/libsubmit.a $(LDADD)
 
 # Showing and changing main.cf and master.cf.
 noinst_LIBRARIES += tools/libconfigtools.a

@@ -26,6 +26,7 @@ SEE ALSO
 #include "lib/base/cat.h"
 #include "lib/ipc/channel.h"
 #include "tools/control_client.h"
+#include "tools/set_gid.h"
 #include "tools/show_queue.h"
 
 #include <cstdio>
@@ -99,6 +100,7 @@ int flush(const config::Config& config, const Options& options)
 
 int main(int argc, char** argv)
 {
+    posthouse::tools::secure_start();
     if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {
         std::fputs(usage, stdout);
         return EX_OK;

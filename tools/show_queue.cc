@@ -5,6 +5,7 @@
 #include "tools/control_client.h"
 #include "tools/queue_report.h"
 #include "tools/queue_scan.h"
+#include "tools/set_gid.h"
 
 #include <cstdio>
 #include <string>
@@ -60,8 +61,14 @@ int show_queue(const config::Config& config, ListingStyle style, std::string_vie
 
 std::unique_ptr<config::Config> command_config(const std::string& directory_option, std::string_view program)
 {
+    // postqueue is set-gid: nobody may point it at sockets of their own.
+    auto directory = trusted_config_directory(directory_option);
+    if (!directory) {
+        complain(program, cat("fatal: ", directory.error().full_text()));
+        return nullptr;
+    }
     std::vector<config::Fault> faults;
-    auto config = config::Config::load(config::Config::directory_from(directory_option), config::Overrides(), faults);
+    auto config = config::Config::load(*directory, config::Overrides(), faults);
     for (const config::Fault& fault : faults)
         complain(program, cat(fault.warning ? "warning: " : "fatal: ", fault.to_text()));
     if (config)

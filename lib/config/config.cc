@@ -10,6 +10,7 @@
 #include "lib/log/log.h"
 
 #include <algorithm>
+#include <climits>
 #include <cstdlib>
 
 namespace posthouse::config {
@@ -84,10 +85,15 @@ Config::~Config() = default;
 
 std::string Config::directory_from(std::string_view c_option)
 {
-    if (!c_option.empty())
-        return std::string(c_option);
     const char* variable = std::getenv("MAIL_CONFIG");
-    return variable != nullptr && *variable != '\0' ? variable : POSTHOUSE_CONFIG_DIR;
+    std::string directory = POSTHOUSE_CONFIG_DIR;
+    if (!c_option.empty())
+        directory = c_option;
+    else if (variable != nullptr && *variable != '\0')
+        directory = variable;
+    // Master passes it on to programs that run in another directory.
+    char absolute[PATH_MAX];
+    return ::realpath(directory.c_str(), absolute) != nullptr ? std::string(absolute) : directory;
 }
 
 Result<std::unique_ptr<Config>> Config::load(const std::string& directory, const Overrides& overrides,

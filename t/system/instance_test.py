@@ -63,6 +63,16 @@ class Start(harness.TestCase):
         finally:
             post.close()
 
+    def test_the_configuration_may_be_named_by_a_relative_path(self):
+        post = harness.Instance(self)
+        try:
+            done = post.tool("posthouse", "-c", os.path.relpath(post.etc, "/"), "start")
+            post.running = True
+            self.assertNotIn("fatal", done.stderr)
+            harness.wait_until(lambda: post.answers(post.port), "the port answers")
+        finally:
+            post.close()
+
     def test_start_fg_stays_and_ends_on_a_signal(self):
         post = harness.Instance(self)
         try:
