@@ -110,7 +110,7 @@ Result<void> MatchList::add_file(std::string path, bool negated, const Context& 
         log::warning(parameter_, ": ", file.error().full_text());
         Item item;
         item.kind = Item::Kind::Table;
-        item.table = failing_table(path, file.error().full_text());
+        item.table = failing_table(path, file.error().full_text(), ArrivalWatch(path));
         items_.push_back(std::move(item));
         return Result<void>();
     }

@@ -55,16 +55,21 @@ private:
 
 class FailingTable final : public Table {
 public:
-    FailingTable(std::string name, std::string reason) : name_(std::move(name)), reason_(std::move(reason)) {}
+    FailingTable(std::string name, std::string reason, ArrivalWatch retry)
+        : name_(std::move(name)), reason_(std::move(reason)), retry_(std::move(retry))
+    {
+    }
     Task<Value> lookup(std::string) override
     {
         co_return Error(ErrorKind::Temporary, "4.3.0", cat(name_, ": ", reason_));
     }
+    bool stale() const override { return retry_.due(); }
     const std::string& name() const override { return name_; }
 
 private:
     std::string name_;
     std::string reason_;
+    ArrivalWatch retry_;
 };
 
 class EnvironTable final : public Table {
@@ -157,7 +162,7 @@ Opened open_texthash(std::string name, std::string_view argument, const Context&
 
 Opened open_fail(std::string name, std::string_view, const Context&)
 {
-    return failing_table(std::move(name), "this table always fails");
+    return failing_table(std::move(name), "this table always fails", ArrivalWatch());
 }
 
 Opened open_environ(std::string name, std::string_view, const Context&)
@@ -178,9 +183,9 @@ Opened open_randmap(std::string name, std::string_view argument, const Context&)
     return std::unique_ptr<Table>(std::make_unique<RandomTable>(std::move(name), std::move(values)));
 }
 
-std::unique_ptr<Table> failing_table(std::string name, std::string reason)
+std::unique_ptr<Table> failing_table(std::string name, std::string reason, ArrivalWatch retry)
 {
-    return std::make_unique<FailingTable>(std::move(name), std::move(reason));
+    return std::make_unique<FailingTable>(std::move(name), std::move(reason), std::move(retry));
 }
 
 } // namespace posthouse::table

@@ -2,6 +2,7 @@
 // stands for a table that could not be opened. Each `open_*` takes what follows "type:".
 #pragma once
 
+#include "lib/table/arrival_watch.h"
 #include "lib/table/table.h"
 
 namespace posthouse::table {
@@ -15,7 +16,7 @@ Opened open_fail(std::string name, std::string_view argument, const Context& con
 Opened open_environ(std::string name, std::string_view argument, const Context& context);
 Opened open_randmap(std::string name, std::string_view argument, const Context& context);
 
-// Every lookup is a temporary error with this reason.
-std::unique_ptr<Table> failing_table(std::string name, std::string reason);
+// Every lookup is a temporary error with this reason; stale once it may be tried again.
+std::unique_ptr<Table> failing_table(std::string name, std::string reason, ArrivalWatch retry);
 
 } // namespace posthouse::table

@@ -3,7 +3,7 @@
 //
 // A table that cannot be opened is not fatal: it logs a warning, and every lookup in it is a temporary
 // error, so that mail waits until the administrator has mended it (Postfix:
-// daemon_table_open_error_is_fatal = no).
+// daemon_table_open_error_is_fatal = no). It turns stale when its file appears or changes.
 #pragma once
 
 #include "lib/base/result.h"
@@ -64,6 +64,9 @@ public:
 // "type:name", "proxy:type:name" (the prefix is a no-op), or "name" with the default type.
 // An error only for an unknown type or bad syntax when !context.warn_missing.
 Result<std::unique_ptr<Table>> open(std::string_view type_and_name, const Context& context);
+
+// The file behind a table (with ".lmdb" where that belongs to it); empty when there is none.
+std::string file_of(std::string_view type_and_name, const Context& context);
 
 // The types that `open` knows, sorted, for `postconf -m`.
 std::string known_types();

@@ -69,6 +69,63 @@ TEST_CASE("a missing table warns and then fails every lookup for the time being"
     CHECK_FALSE(posthouse::table::open("nosuchtype:x", tables.context));
 }
 
+TEST_CASE("a table that could not be opened is stale once its file appears, and only then")
+{
+    Tables tables;
+    auto table = tables.open("texthash:" + tables.directory + "/later");
+    CHECK_FALSE(table->stale());
+    tables.write("another", "a 1\n");
+    CHECK_FALSE(table->stale());
+    tables.write("later", "a 1\n");
+    CHECK(table->stale());
+    CHECK(table->stale()); // for good
+    CHECK(tables.ask("texthash:" + tables.directory + "/later", "a") == "1");
+}
+
+TEST_CASE("a table in a directory that is missing too is stale once that appears")
+{
+    Tables tables;
+    auto table = tables.open("lmdb:" + tables.directory + "/a/b/later");
+    std::filesystem::create_directory(tables.directory + "/other");
+    CHECK_FALSE(table->stale());
+    std::filesystem::create_directory(tables.directory + "/a");
+    CHECK(table->stale());
+}
+
+TEST_CASE("a table behind a link to nothing is stale once the link's target appears")
+{
+    Tables tables;
+    std::filesystem::create_directory(tables.directory + "/real");
+    std::filesystem::create_symlink("real/table", tables.directory + "/link");
+    auto table = tables.open("texthash:" + tables.directory + "/link");
+    CHECK_FALSE(table->stale());
+    tables.write("real/table", "a 1\n");
+    CHECK(table->stale());
+}
+
+TEST_CASE("a faulty table is stale once it is written again, not before")
+{
+    Tables tables;
+    const std::string path = tables.write("rules", "if /(/\n/a/ b\nendif\n");
+    auto table = tables.open("regexp:" + path);
+    CHECK(tables.ask(*table, "a").find("(error)") == 0);
+    CHECK_FALSE(table->stale());
+    tables.write("rules", "/a/ b\n");
+    CHECK(table->stale());
+}
+
+TEST_CASE("the file behind a table is known by its type")
+{
+    Tables tables;
+    using posthouse::table::file_of;
+    CHECK(file_of("hash:/etc/aliases", tables.context) == "/etc/aliases.lmdb");
+    CHECK(file_of("/etc/aliases", tables.context) == "/etc/aliases.lmdb");
+    CHECK(file_of("proxy:cidr:/etc/networks", tables.context) == "/etc/networks");
+    CHECK(file_of("regexp:{ {/x/ y} }", tables.context).empty());
+    CHECK(file_of("unix:passwd.byname", tables.context).empty());
+    CHECK(file_of("nosuch:/file", tables.context).empty());
+}
+
 TEST_CASE("proxy: is a prefix that changes nothing")
 {
     Tables tables;
