@@ -3,6 +3,7 @@ noinst_LIBRARIES += lib/queue/libqueue.a
 lib_queue_libqueue_a_SOURCES = \
 	%reldir%/address_text.cc %reldir%/address_text.h \
 	%reldir%/content_info.h \
+	%reldir%/content_reader.cc %reldir%/content_reader.h \
 	%reldir%/control_protocol.cc %reldir%/control_protocol.h \
 	%reldir%/delivery_protocol.cc %reldir%/delivery_protocol.h \
 	%reldir%/disk.cc %reldir%/disk.h \

@@ -14,6 +14,7 @@ t_unit_queue_intake_test_LDADD = $(TEST_LDADD)
 check_PROGRAMS += t/unit/queue/queue_test
 TESTS += t/unit/queue/queue_test
 t_unit_queue_queue_test_SOURCES = \
+	%reldir%/content_reader_test.cc \
 	%reldir%/crash_replay_test.cc \
 	%reldir%/pool_fixture.h \
 	%reldir%/protocol_test.cc \
