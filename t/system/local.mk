@@ -11,4 +11,4 @@ SYSTEM_TESTS += %reldir%/postconf_test.py
 SYSTEM_TESTS += %reldir%/table_test.py
 SYSTEM_TESTS += %reldir%/try_test.py
 TESTS += $(SYSTEM_TESTS)
-EXTRA_DIST += $(SYSTEM_TESTS) %reldir%/harness.py
+EXTRA_DIST += $(SYSTEM_TESTS) %reldir%/harness.py %reldir%/inject.py

@@ -128,17 +128,46 @@ class Client(threading.Thread):
                 self.ledger.errors[answer[:9].decode("latin-1")] += 1
 
 
-def delivered(folders):
-    """What is in these Maildirs: a Counter of (number, user), and the paths of files that are not whole."""
-    counts, broken = collections.Counter(), []
+class Dropper(threading.Thread):
+    """Submits with the sendmail command; what it says about itself is the promise (0: accepted)."""
+
+    def __init__(self, ledger, post, choose_recipients, seed):
+        super().__init__(daemon=True)
+        self.ledger, self.post, self.choose, self.rng = ledger, post, choose_recipients, random.Random(seed)
+        self.ending = threading.Event()
+
+    def run(self):
+        while not self.ending.is_set():
+            recipients = self.choose(self.rng)
+            number = self.ledger.begin(recipients)
+            content = make_message(number, self.rng.randint(100, 5000), self.rng).replace(b"\r\n", b"\n")
+            done = self.post.tool("sendmail", "-i", "-f", "sender@example.com", *recipients, input=content, check=False)
+            if done.returncode == 0:
+                self.ledger.acknowledge(number, b"dropped")
+            else:
+                with self.ledger.lock:
+                    self.ledger.errors["sendmail %d" % done.returncode] += 1
+            time.sleep(0.1)
+
+
+def deliveries(folders):
+    """What is in these Maildirs: {(number, user): [when, ...]}, and the paths of files that are not whole."""
+    found, broken = collections.defaultdict(list), []
     for folder in folders:
         for path in glob.glob(os.path.join(folder, "*", "new", "*")) + glob.glob(os.path.join(folder, "*", "cur", "*")):
             with open(path, "rb") as message:
                 data = message.read()
+                when = os.fstat(message.fileno()).st_mtime
             number, whole = read_message(data)
             if number is None and b"Torture" not in data:
                 continue  # a notice
             if not whole:
                 broken.append(path)
-            counts[(number, path.split(os.sep)[-3])] += 1
-    return counts, broken
+            found[(number, path.split(os.sep)[-3])].append(when)
+    return found, broken
+
+
+def delivered(folders):
+    """The same, counted: a Counter of (number, user)."""
+    found, broken = deliveries(folders)
+    return collections.Counter({key: len(times) for key, times in found.items()}), broken
