@@ -38,7 +38,8 @@ Task<Result<size_t>> Socket::read_some(char* into, size_t size, Deadline deadlin
             continue;
         if (!would_block(errno))
             co_return io_error("read", errno);
-        if (co_await watch_.readable(deadline) == Watch::Ready::TimedOut)
+        const auto ready = co_await watch_.readable(deadline);
+        if (ready == Watch::Ready::TimedOut)
             co_return Error::timed_out("timed out while reading");
     }
 }
@@ -55,7 +56,8 @@ Task<Result<void>> Socket::write_all(std::string_view bytes, Deadline deadline)
             continue;
         if (!would_block(errno))
             co_return io_error("write", errno);
-        if (co_await watch_.writable(deadline) == Watch::Ready::TimedOut)
+        const auto ready = co_await watch_.writable(deadline);
+        if (ready == Watch::Ready::TimedOut)
             co_return Error::timed_out("timed out while writing");
     }
     co_return Result<void>();
@@ -72,7 +74,8 @@ Task<Result<void>> Socket::wait_readable(Deadline deadline)
             continue;
         if (!would_block(errno))
             co_return io_error("read", errno);
-        if (co_await watch_.readable(deadline) == Watch::Ready::TimedOut)
+        const auto ready = co_await watch_.readable(deadline);
+        if (ready == Watch::Ready::TimedOut)
             co_return Error::timed_out("timed out while waiting");
     }
 }

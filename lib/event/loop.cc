@@ -4,17 +4,36 @@
 #include "lib/event/loop.h"
 
 #include "lib/event/libevent.h"
+#include "lib/log/log.h"
 
 #include <cassert>
-#include <cstdlib>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
 #include <map>
 #include <mutex>
+#include <new>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
 
 namespace posthouse {
+
+namespace {
+// A chain of wake-ups may go on within one turn, a circle of them may not.
+constexpr int most_calls_soon = 10000;
+constexpr int most_posted_rounds = 100;
+// How often a descriptor is looked at that cannot be watched.
+constexpr Duration look_interval = Duration::milliseconds(50);
+
+bool trying_again = false; // what libevent has complained about once
+void on_libevent_log(int severity, const char* text)
+{
+    if (severity >= EVENT_LOG_WARN && !trying_again)
+        log::warning("event loop: ", text);
+}
+} // namespace
 
 struct Loop::Impl {
     libevent::Base base;
@@ -26,6 +45,7 @@ struct Loop::Impl {
     bool manual = false;
 
     std::vector<Timer*> heap; // earliest first
+    uint64_t turn = 0;        // counts calls of call_expired
     std::vector<std::function<void()>> posted;
     struct Signal {
         Impl* impl = nullptr;
@@ -48,7 +68,8 @@ struct Loop::Impl {
     {
         auto* arrived = static_cast<Signal*>(signal);
         arrived->impl->refresh_clock();
-        arrived->call();
+        const auto call = arrived->call; // which may replace itself
+        call();
     }
 
     // ---- the heap
@@ -103,9 +124,14 @@ struct Loop::Impl {
     void call_expired()
     {
         refresh_clock();
-        const Instant limit = now; // timers set meanwhile for "now" wait for the next turn
+        const Instant limit = now;
+        ++turn;
+        int soon_left = most_calls_soon;
         while (!heap.empty() && heap.front()->when_ <= limit) {
             Timer* timer = heap.front();
+            // Set meanwhile: wakes in this turn if it is to be soon, else in the next, after the descriptors.
+            if (timer->set_in_ == turn && (timer->when_ != Timer::soon() || --soon_left < 0))
+                break;
             remove(timer);
             timer->call_();
         }
@@ -119,7 +145,7 @@ struct Loop::Impl {
             from_threads.clear();
         }
         // What these post runs in the same turn, one round after the other.
-        while (!posted.empty()) {
+        for (int left = most_posted_rounds; left > 0 && !posted.empty(); --left) {
             std::vector<std::function<void()>> round;
             round.swap(posted);
             for (auto& call : round)
@@ -160,10 +186,11 @@ void on_wake(evutil_socket_t fd, short, void*)
 
 Loop::Loop() : impl_(std::make_unique<Impl>())
 {
+    event_set_log_callback(on_libevent_log);
     impl_->base.reset(event_base_new());
     impl_->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (!impl_->base || impl_->wake_fd < 0)
-        abort();
+        log::fatal(cat("cannot make an event loop: ", strerror(errno)));
     impl_->clock_event.reset(evtimer_new(impl_->base.get(), on_clock, nullptr));
     impl_->wake_event.reset(event_new(impl_->base.get(), impl_->wake_fd, EV_READ | EV_PERSIST, on_wake, nullptr));
     event_add(impl_->wake_event.get(), nullptr);
@@ -194,9 +221,9 @@ bool Loop::run_once(Duration longest)
 
 void Loop::run()
 {
-    impl_->stopping = false;
     while (run_once(Duration::seconds(3600)))
         ;
+    impl_->stopping = false;
 }
 
 void Loop::stop()
@@ -258,6 +285,7 @@ void Timer::set(Instant when)
     if (when.is_never())
         return;
     when_ = when;
+    set_in_ = loop_.impl().turn;
     loop_.impl().insert(this);
 }
 
@@ -287,8 +315,23 @@ struct Watch::Impl : std::enable_shared_from_this<Watch::Impl> {
     bool ready[2] = {false, false}; // an edge was seen that no one has waited for since
     Awaiter* waiting[2] = {nullptr, nullptr};
 
+    bool watched = false; // else it is looked at from time to time
+
     explicit Impl(Loop& its_loop) : loop(its_loop) {}
     ~Impl() { assert(!waiting[0] && !waiting[1]); }
+
+    void begin()
+    {
+        watched = event_add(event.get(), nullptr) == 0;
+        if (!watched && ::fcntl(event_get_fd(event.get()), F_GETFD) < 0)
+            log::panic("a watch of a descriptor that is not open");
+    }
+    void try_again()
+    {
+        trying_again = true;
+        begin();
+        trying_again = false;
+    }
 
     void edge(short what)
     {
@@ -317,8 +360,9 @@ Watch::Watch(Loop& loop, int fd) : impl_(std::make_shared<Impl>(loop))
 {
     impl_->event.reset(event_new(loop.impl().base.get(), fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST,
                                  Impl::on_edge, impl_.get()));
-    if (!impl_->event || event_add(impl_->event.get(), nullptr) != 0)
-        abort();
+    if (!impl_->event)
+        throw std::bad_alloc();
+    impl_->begin();
 }
 
 Watch::~Watch() { impl_->event.reset(); }
@@ -346,10 +390,29 @@ void Watch::Awaiter::await_suspend(std::coroutine_handle<> waiter)
     assert(!waiting);
     waiting = this;
     waiter_ = waiter;
-    if (!deadline_.is_never()) {
-        timer_ = std::make_unique<Timer>(watch_.impl_->loop, [this] { wake(Ready::TimedOut); });
-        timer_->set(deadline_.when());
+    if (deadline_.is_never() && watch_.impl_->watched)
+        return;
+    timer_ = std::make_unique<Timer>(watch_.impl_->loop, [this] { on_timer(); });
+    set_timer();
+}
+
+void Watch::Awaiter::set_timer()
+{
+    const auto& watch = *watch_.impl_;
+    const Deadline next_look = Deadline::at(watch.loop.now() + look_interval);
+    timer_->set(watch.watched ? deadline_.when() : deadline_.tighter(next_look).when());
+}
+
+void Watch::Awaiter::on_timer()
+{
+    auto& watch = *watch_.impl_;
+    if (deadline_.passed(watch.loop.now())) {
+        wake(Ready::TimedOut);
+        return;
     }
+    if (!watch.watched)
+        watch.try_again(); // there may be room now
+    wake(Ready::Yes);
 }
 
 void Watch::Awaiter::wake(Ready outcome)

@@ -22,7 +22,8 @@ public:
     Timer(const Timer&) = delete;
     Timer& operator=(const Timer&) = delete;
 
-    void set(Instant when); // replaces an earlier time; Instant::never() cancels
+    void set(Instant when); // replaces an earlier time; Instant::never() cancels, soon() calls in this turn
+    static constexpr Instant soon() { return Instant(); }
     void cancel();
     bool active() const { return slot_ != npos; }
 
@@ -33,11 +34,15 @@ private:
     std::function<void()> call_;
     Instant when_;
     size_t slot_ = npos; // in the loop's heap
+    uint64_t set_in_ = 0; // the loop's turn
 };
 
 // Watches one non-blocking descriptor, edge-triggered, both directions, registered once. Reading code
 // tries its system call first and awaits only after EAGAIN. At most one waiter for each direction
 // (asserted). The descriptor must stay open as long as the Watch lives.
+// Where the kernel takes no further descriptor to watch (ENOSPC, ENOMEM), or none of this kind (EPERM, a
+// regular file), the Watch looks at it from time to time instead: a waiter wakes early, as it always may,
+// and finds out by trying. A descriptor that is not open is a bug, and a panic.
 class Watch {
 public:
     enum class Ready : unsigned char { Yes, TimedOut };
@@ -67,7 +72,7 @@ public:
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
 
-    void run();  // until stop()
+    void run();  // until stop(), which may have been called before
     void stop();
     // Runs what is ready, waiting for it no longer than `longest`. False when stop() was called.
     bool run_once(Duration longest);
@@ -77,7 +82,8 @@ public:
     void use_manual_clock(Instant start);
     void advance_manual_clock(Duration by); // expired timers are called in the next turn
 
-    // Calls it from the top level, in this turn or the next; never from inside the caller.
+    // Calls it from the top level, in this turn or the next; never from inside the caller. What posts
+    // again and again leaves the descriptors and timers their turn.
     void post(std::function<void()> call);
     // The same from another thread.
     void post_from_thread(std::function<void()> call);
@@ -93,7 +99,8 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-// co_await sleep_until(loop, when) / sleep_for(loop, d).
+// co_await sleep_until(loop, when) / sleep_for(loop, d). With a time that is not ahead it lets everything
+// else have a turn: descriptors too.
 class SleepAwaiter {
 public:
     SleepAwaiter(Loop& loop, Instant when);
@@ -122,6 +129,8 @@ public:
 private:
     friend struct Watch::Impl;
     void wake(Ready outcome);
+    void set_timer();
+    void on_timer();
     Watch& watch_;
     Direction direction_;
     Deadline deadline_;

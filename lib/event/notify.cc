@@ -5,54 +5,79 @@
 
 namespace posthouse {
 
-Event::~Event() { assert(!first_); }
+void Event::List::add(Awaiter& awaiter)
+{
+    awaiter.in_ = this;
+    awaiter.next_ = nullptr;
+    awaiter.previous_ = last;
+    (last ? last->next_ : first) = &awaiter;
+    last = &awaiter;
+}
+
+void Event::List::remove(Awaiter& awaiter)
+{
+    (awaiter.previous_ ? awaiter.previous_->next_ : first) = awaiter.next_;
+    (awaiter.next_ ? awaiter.next_->previous_ : last) = awaiter.previous_;
+    awaiter.in_ = nullptr;
+}
+
+Event::~Event()
+{
+    assert(!waiting_.first);
+    while (woken_.first)
+        woken_.remove(*woken_.first);
+}
+
+Event::Awaiter* Event::wake_first()
+{
+    Awaiter* awaiter = waiting_.first;
+    if (!awaiter)
+        return nullptr;
+    waiting_.remove(*awaiter);
+    woken_.add(*awaiter);
+    awaiter->notified_ = true;
+    awaiter->timer_.set(Timer::soon()); // resumes from the loop's top level, and not if destroyed before
+    return awaiter;
+}
 
 void Event::notify_one()
 {
-    if (!first_)
-        return;
-    Awaiter* awaiter = first_;
-    awaiter->leave();
-    awaiter->notified_ = true;
-    awaiter->timer_.set(Instant()); // resumes from the loop's top level, and not if destroyed before
+    if (Awaiter* awaiter = wake_first())
+        awaiter->passes_on_ = true;
 }
 
 void Event::notify_all()
 {
-    while (first_)
-        notify_one();
+    while (wake_first())
+        ;
 }
 
 Event::Awaiter::Awaiter(Event& event, Deadline deadline)
-    : event_(&event), deadline_(deadline), timer_(event.loop_, [this] {
-          leave();
-          waiter_.resume();
-      })
+    : event_(event), deadline_(deadline), timer_(event.loop_, [this] { resume(); })
 {
 }
 
 Event::Awaiter::~Awaiter()
 {
-    if (waiter_)
-        leave();
+    if (!in_)
+        return;
+    in_->remove(*this);
+    if (passes_on_)
+        event_.notify_one();
 }
 
 void Event::Awaiter::await_suspend(std::coroutine_handle<> waiter)
 {
     waiter_ = waiter;
-    previous_ = event_->last_;
-    (previous_ ? previous_->next_ : event_->first_) = this;
-    event_->last_ = this;
+    event_.waiting_.add(*this);
     timer_.set(deadline_.when());
 }
 
-void Event::Awaiter::leave()
+void Event::Awaiter::resume()
 {
-    if (!event_)
-        return;
-    (previous_ ? previous_->next_ : event_->first_) = next_;
-    (next_ ? next_->previous_ : event_->last_) = previous_;
-    event_ = nullptr;
+    if (in_)
+        in_->remove(*this);
+    waiter_.resume();
 }
 
 } // namespace posthouse

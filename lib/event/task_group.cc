@@ -5,6 +5,7 @@
 
 #include <cassert>
 #include <coroutine>
+#include <cstdint>
 #include <exception>
 #include <utility>
 
@@ -57,6 +58,7 @@ struct Entry : Runner {
     Entry& operator=(const Entry&) = delete;
 
     TaskGroup::Impl* group;
+    uint64_t number = 0; // grows along the group's life
     Entry* next = nullptr;
     Entry* previous = nullptr;
 };
@@ -65,17 +67,19 @@ struct Entry : Runner {
 
 struct TaskGroup::Impl : std::enable_shared_from_this<TaskGroup::Impl> {
     Loop& loop;
-    Entry* running = nullptr;
+    Entry* running = nullptr;  // latest first
     Entry* finished = nullptr; // singly linked by next
     size_t count = 0;
     bool reap_posted = false;
-    bool cancelling = false;
+    uint64_t spawned = 0;      // as a number
+    uint64_t cancelled_to = 0; // numbers up to this are to be destroyed; 0: none
     std::coroutine_handle<> drain_waiter;
 
     explicit Impl(Loop& its_loop) : loop(its_loop) {}
 
     void add(Entry* entry)
     {
+        entry->number = ++spawned;
         entry->next = running;
         if (running)
             running->previous = entry;
@@ -105,12 +109,13 @@ struct TaskGroup::Impl : std::enable_shared_from_this<TaskGroup::Impl> {
     void reap()
     {
         reap_posted = false;
-        if (std::exchange(cancelling, false))
-            destroy_running();
+        if (cancelled_to > 0)
+            destroy_running(std::exchange(cancelled_to, 0));
         destroy_finished();
-        if (count == 0 && drain_waiter)
+        if (drained() && drain_waiter)
             std::exchange(drain_waiter, nullptr).resume();
     }
+    bool drained() const { return count == 0 && !finished; }
     void destroy_finished()
     {
         while (Entry* entry = finished) {
@@ -118,9 +123,17 @@ struct TaskGroup::Impl : std::enable_shared_from_this<TaskGroup::Impl> {
             delete entry;
         }
     }
-    void destroy_running()
+    Entry* latest_up_to(uint64_t number) const
     {
-        while (Entry* entry = running) {
+        Entry* entry = running;
+        while (entry && entry->number > number)
+            entry = entry->next;
+        return entry;
+    }
+    void destroy_running(uint64_t up_to)
+    {
+        // Looked for anew each time: what a frame destroys may spawn or end others.
+        while (Entry* entry = latest_up_to(up_to)) {
             unlink(entry);
             delete entry;
         }
@@ -138,7 +151,7 @@ TaskGroup::TaskGroup(Loop& loop) : impl_(std::make_shared<Impl>(loop)) {}
 TaskGroup::~TaskGroup()
 {
     impl_->drain_waiter = nullptr;
-    impl_->destroy_running();
+    impl_->destroy_running(UINT64_MAX);
     impl_->destroy_finished();
 }
 
@@ -151,7 +164,7 @@ void TaskGroup::spawn(Task<void> task)
 
 void TaskGroup::cancel_all()
 {
-    impl_->cancelling = true;
+    impl_->cancelled_to = impl_->spawned;
     impl_->post_reap();
 }
 
@@ -165,7 +178,7 @@ TaskGroup::DrainAwaiter::~DrainAwaiter()
         group_.drain_waiter = nullptr;
 }
 
-bool TaskGroup::DrainAwaiter::await_ready() const noexcept { return group_.count == 0; }
+bool TaskGroup::DrainAwaiter::await_ready() const noexcept { return group_.drained(); }
 
 void TaskGroup::DrainAwaiter::await_suspend(std::coroutine_handle<> waiter)
 {

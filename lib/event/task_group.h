@@ -24,12 +24,13 @@ public:
     // or outlive the group. An exception that leaves it is logged as a bug, and the task is over.
     void spawn(Task<void> task);
 
-    // Destroys all tasks that run, at the loop's top level (soon). New ones may be spawned afterwards.
+    // Destroys all tasks that run now, at the loop's top level (soon). Those spawned afterwards stay.
     void cancel_all();
 
     size_t size() const; // running
 
-    // co_await group.drained(): when no task runs. One waiter at a time.
+    // co_await group.drained(): when no task runs and nothing that they were given is left. One waiter
+    // at a time.
     class DrainAwaiter;
     DrainAwaiter drained();
 

@@ -1,14 +1,37 @@
 // Threads for what blocks: see thread_pool.h.
 #include "lib/event/thread_pool.h"
 
+#include "lib/log/log.h"
+
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <signal.h>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace posthouse {
+
+namespace {
+// Signals belong to the loop's thread: one that starts another blocks them meanwhile.
+class SignalsBlocked {
+public:
+    SignalsBlocked()
+    {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+private:
+    sigset_t before_;
+};
+} // namespace
 
 struct ThreadPool::Impl {
     struct Job {
@@ -24,8 +47,30 @@ struct ThreadPool::Impl {
     size_t idle = 0;
     bool ending = false;
     std::vector<std::thread> threads;
+    bool short_of_threads = false; // and the log says so
 
     Impl(Loop& its_loop, size_t at_most) : loop(its_loop), most(at_most) {}
+
+    void start_thread()
+    {
+        const SignalsBlocked blocked;
+        try {
+            threads.emplace_back([this] { serve(); });
+            short_of_threads = false;
+        } catch (const std::system_error& refusal) {
+            if (!std::exchange(short_of_threads, true))
+                log::warning("cannot start a thread, going on with ", threads.size(), ": ", refusal.what());
+        }
+    }
+    // For the loop's own thread, when there is no other.
+    void run_here(std::unique_lock<std::mutex>& lock)
+    {
+        Job job = std::move(jobs.front());
+        jobs.pop_front();
+        lock.unlock();
+        job.work();
+        loop.post(std::move(job.done));
+    }
 
     void serve()
     {
@@ -62,18 +107,14 @@ ThreadPool::~ThreadPool()
 
 void ThreadPool::submit(std::function<void()> work, std::function<void()> done)
 {
-    const std::lock_guard lock(impl_->mutex);
+    std::unique_lock lock(impl_->mutex);
     impl_->jobs.push_back(Impl::Job{std::move(work), std::move(done)});
-    if (impl_->idle < impl_->jobs.size() && impl_->threads.size() < impl_->most) {
-        // Signals belong to the loop's thread.
-        sigset_t all;
-        sigset_t before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        impl_->threads.emplace_back([impl = impl_.get()] { impl->serve(); });
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    }
-    impl_->more.notify_one();
+    if (impl_->idle < impl_->jobs.size() && impl_->threads.size() < impl_->most)
+        impl_->start_thread();
+    if (impl_->threads.empty())
+        impl_->run_here(lock);
+    else
+        impl_->more.notify_one();
 }
 
 } // namespace posthouse

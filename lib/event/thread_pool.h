@@ -7,6 +7,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,7 +24,8 @@ public:
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
 
-    // Runs `work` in a thread, then `done` on the loop. The coroutine form is `in_pool` below.
+    // Runs `work` in a thread, then `done` on the loop. The coroutine form is `in_pool` below. When the
+    // system gives no thread at all, `work` is run here and now: late for the others, but not lost.
     void submit(std::function<void()> work, std::function<void()> done);
 
 private:
@@ -47,20 +49,35 @@ public:
     void await_suspend(std::coroutine_handle<> waiter)
     {
         shared_->waiter = waiter;
-        pool_.submit([shared = shared_] { shared->result.emplace(shared->work()); },
+        pool_.submit([shared = shared_] { shared->run(); },
                      [shared = shared_] {
                          if (auto handle = std::exchange(shared->waiter, nullptr))
                              handle.resume();
                      });
     }
-    T await_resume() { return std::move(*shared_->result); }
+    T await_resume() // throws what the work threw
+    {
+        if (shared_->exception)
+            std::rethrow_exception(shared_->exception);
+        return std::move(*shared_->result);
+    }
 
 private:
     // Owners: the awaiter and the two functions in the pool. `waiter` belongs to the loop's thread.
     struct Shared {
         std::function<T()> work;
         std::optional<T> result;
+        std::exception_ptr exception;
         std::coroutine_handle<> waiter;
+
+        void run()
+        {
+            try {
+                result.emplace(work());
+            } catch (...) {
+                exception = std::current_exception();
+            }
+        }
     };
     ThreadPool& pool_;
     std::shared_ptr<Shared> shared_;

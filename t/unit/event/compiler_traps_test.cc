@@ -61,6 +61,19 @@ Task<std::vector<std::string>> several(Loop& loop)
     all.push_back(long_text);
     co_return all;
 }
+Task<bool> counts_down(Loop& loop, int& left)
+{
+    co_await sleep_for(loop, Duration());
+    co_return --left > 0;
+}
+// No variable but those of the conditions: g++ 12 leaves `while (co_await ...)` out of such a frame.
+Task<void> named_conditions(Loop& loop, int& left)
+{
+    if (bool more = co_await counts_down(loop, left); !more)
+        co_return;
+    while (bool more = co_await counts_down(loop, left))
+        (void)more;
+}
 Value value_of(const std::string& text) { return Value(text); }
 
 Task<int> sound_shapes(Loop& loop)
@@ -76,7 +89,8 @@ Task<int> sound_shapes(Loop& loop)
         right += made->text() == long_text;
     for (const std::string& text : co_await several(loop))
         right += text == long_text;
-    if (co_await by_view(loop, "a") == "a" && co_await by_view(loop, "b") == "b")
+    const bool both = co_await by_view(loop, "a") == "a" && co_await by_view(loop, "b") == "b";
+    if (both)
         ++right;
     while (auto made = co_await make(loop)) {
         right += made->text() == long_text;
@@ -92,4 +106,12 @@ TEST_CASE("each statement shape that the house rule allows works with this compi
     Loop loop;
     CHECK(run_task(loop, sound_shapes(loop)) == 10);
     CHECK(live_values == 0);
+}
+
+TEST_CASE("a function without variables waits in its conditions when they name what they awaited")
+{
+    Loop loop;
+    int left = 4;
+    run_task(loop, named_conditions(loop, left));
+    CHECK(left == 0);
 }

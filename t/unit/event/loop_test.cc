@@ -7,6 +7,9 @@
 
 #include <csignal>
 #include <functional>
+#include <pthread.h>
+#include <stdexcept>
+#include <string>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
@@ -20,6 +23,18 @@ Task<int> compute(ThreadPool& pool, int n)
 {
     std::function<int()> work = [n] { return n * n; };
     co_return co_await in_pool(pool, std::move(work));
+}
+
+Task<std::string> message_of_failure(ThreadPool& pool)
+{
+    std::string message;
+    try {
+        std::function<int()> work = []() -> int { throw std::runtime_error("broken"); };
+        (void)co_await in_pool(pool, std::move(work));
+    } catch (const std::runtime_error& bug) {
+        message = bug.what();
+    }
+    co_return message;
 }
 } // namespace
 
@@ -100,6 +115,51 @@ TEST_CASE("the pool runs work beside the loop and brings the result back")
     Loop loop;
     ThreadPool pool(loop, 4);
     CHECK(run_task(loop, compute(pool, 12)) == 144);
+}
+
+TEST_CASE("a pool that is given no thread does the work on the loop's own, and leaves its signals as they were")
+{
+    // A stack that no address space holds: the system then refuses any thread.
+    pthread_attr_t usual;
+    pthread_attr_t impossible;
+    REQUIRE(pthread_getattr_default_np(&usual) == 0);
+    REQUIRE(pthread_getattr_default_np(&impossible) == 0);
+    REQUIRE(pthread_attr_setstacksize(&impossible, size_t(1) << 50) == 0);
+    REQUIRE(pthread_setattr_default_np(&impossible) == 0);
+    Loop loop;
+    ThreadPool pool(loop, 2);
+    sigset_t before;
+    sigset_t after;
+    pthread_sigmask(SIG_SETMASK, nullptr, &before);
+    const int refused = run_task(loop, compute(pool, 12));
+    pthread_sigmask(SIG_SETMASK, nullptr, &after);
+    REQUIRE(pthread_setattr_default_np(&usual) == 0);
+    CHECK(refused == 144);
+    CHECK(sigismember(&after, SIGTERM) == sigismember(&before, SIGTERM));
+    CHECK(run_task(loop, compute(pool, 13)) == 169);
+}
+
+TEST_CASE("an exception in a pool's thread reaches the one that waits for the work")
+{
+    Loop loop;
+    ThreadPool pool(loop, 1);
+    CHECK(run_task(loop, message_of_failure(pool)) == "broken");
+}
+
+TEST_CASE("a loop that is stopped before it runs does not run for ever")
+{
+    Loop loop;
+    bool ran = false;
+    Timer alarm(loop, [&] {
+        ran = true;
+        loop.stop();
+    });
+    alarm.set(Instant::now() + Duration::milliseconds(200));
+    loop.stop();
+    loop.run();
+    CHECK_FALSE(ran);
+    loop.run(); // the second time it runs
+    CHECK(ran);
 }
 
 TEST_CASE("a pool that ends drops the work it has not begun")
