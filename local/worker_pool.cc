@@ -162,7 +162,8 @@ Task<Result<std::shared_ptr<WorkerPool::Worker>>> WorkerPool::worker_for(Account
             ++worker->jobs;
             co_return worker;
         }
-        if (!co_await worker->changed.wait(deadline))
+        const bool notified = co_await worker->changed.wait(deadline);
+        if (!notified)
             co_return Error::timed_out("delivery worker is busy");
     }
 }
@@ -171,7 +172,8 @@ Task<Result<void>> WorkerPool::take_turn(std::string path, Turn& turn, Deadline 
 {
     for (auto other = files_.find(path); other != files_.end(); other = files_.find(path)) {
         const std::shared_ptr<Event> finished = other->second;
-        if (!co_await finished->wait(deadline))
+        const bool notified = co_await finished->wait(deadline);
+        if (!notified)
             co_return Error::timed_out("mailbox is busy");
     }
     files_[path] = std::make_shared<Event>(loop_);

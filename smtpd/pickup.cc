@@ -150,7 +150,8 @@ Task<void> PickupProgram::work(service::Context& context)
             context.retire();
         if (!std::exchange(look_, false)) {
             const Deadline until = retry_ ? Deadline::after(retry_delay) : Deadline::never();
-            if (!co_await changed_->wait(until))
+            const bool notified = co_await changed_->wait(until);
+            if (!notified)
                 look_ = std::exchange(retry_, false);
             continue;
         }

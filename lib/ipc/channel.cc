@@ -70,7 +70,10 @@ Task<Result<Frame>> Channel::receive(Deadline deadline)
         if (*got == Got::End)
             co_return Error::disconnected(in_.empty() ? "the peer closed the connection"
                                                       : "the peer closed the connection within a message");
-        if (*got == Got::Nothing && co_await watch_.readable(deadline) == Watch::Ready::TimedOut)
+        if (*got != Got::Nothing)
+            continue;
+        const auto ready = co_await watch_.readable(deadline);
+        if (ready == Watch::Ready::TimedOut)
             co_return Error::timed_out("waiting for a message");
     }
 }

@@ -122,7 +122,8 @@ Task<Result<UniqueFd>> connect_to(Loop& loop, const SocketAddress& to, const std
         Watch watch(loop, fd.get());
         bool connected = false;
         while (!connected) {
-            if (co_await watch.writable(deadline) == Watch::Ready::TimedOut)
+            const auto ready = co_await watch.writable(deadline);
+            if (ready == Watch::Ready::TimedOut)
                 co_return Error::timed_out(cat("connect to ", to.to_text(), ": Connection timed out"));
             int failure = 0;
             socklen_t size = sizeof failure;

@@ -97,7 +97,8 @@ public:
                 start_ = scanned_ = end + 1;
                 co_return line;
             }
-            if (!co_await more())
+            const bool got = co_await more();
+            if (!got)
                 co_return std::nullopt;
         }
     }
@@ -111,6 +112,14 @@ public:
             if (line->size() == 3 || (*line)[3] != '-')
                 co_return atoi(line->c_str());
         }
+    }
+    // The code of the reply to what is sent, or 0.
+    Task<int> ask(std::string text)
+    {
+        const bool sent = co_await write(std::move(text));
+        if (!sent)
+            co_return 0;
+        co_return co_await reply();
     }
     // Message content up to the final dot; its size, or -1.
     Task<long> content()
@@ -130,7 +139,8 @@ public:
             const size_t keep = std::min<size_t>(tail.size(), 4);
             size += static_cast<long>(tail.size() - keep);
             tail.erase(0, tail.size() - keep);
-            if (!co_await more())
+            const bool got = co_await more();
+            if (!got)
                 co_return -1;
         }
     }
@@ -165,29 +175,35 @@ Task<std::unique_ptr<Line>> connect_line(Loop& loop, uint16_t port)
     if (::connect(raw, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         if (errno != EINPROGRESS)
             co_return nullptr;
-        if (co_await line->socket().watch().writable(Deadline::after(patience)) == Watch::Ready::TimedOut)
+        const auto ready = co_await line->socket().watch().writable(Deadline::after(patience));
+        if (ready == Watch::Ready::TimedOut)
             co_return nullptr;
     }
-    if (co_await line->reply() != 220 || !co_await line->write("EHLO bench.example.org\r\n") ||
-        co_await line->reply() != 250)
+    int code = co_await line->reply();
+    if (code != 220)
+        co_return nullptr;
+    code = co_await line->ask("EHLO bench.example.org\r\n");
+    if (code != 250)
         co_return nullptr;
     co_return line;
 }
 
 Task<bool> send_message(Line& line, const Work& work, long number)
 {
-    if (!co_await line.write("MAIL FROM:<sender@bench.example.org>\r\n") || co_await line.reply() != 250)
+    int code = co_await line.ask("MAIL FROM:<sender@bench.example.org>\r\n");
+    if (code != 250)
         co_return false;
     for (long r = 0; r < work.recipients; ++r) {
         std::string command = cat("RCPT TO:<", fill(work.recipient_template, number, r), ">\r\n");
-        if (!co_await line.write(std::move(command)) || co_await line.reply() != 250)
+        code = co_await line.ask(std::move(command));
+        if (code != 250)
             co_return false;
     }
-    if (!co_await line.write("DATA\r\n") || co_await line.reply() != 354)
+    code = co_await line.ask("DATA\r\n");
+    if (code != 354)
         co_return false;
-    if (!co_await line.write(work.content))
-        co_return false;
-    co_return co_await line.reply() == 250;
+    code = co_await line.ask(work.content);
+    co_return code == 250;
 }
 
 Task<void> client(Loop& loop, Work& work, Counts& counts)
@@ -202,7 +218,8 @@ Task<void> client(Loop& loop, Work& work, Counts& counts)
             if (work.per_connection && sent == work.per_connection)
                 break;
             const long number = work.started++;
-            if (!co_await send_message(*line, work, number)) {
+            const bool accepted = co_await send_message(*line, work, number);
+            if (!accepted) {
                 ++counts.failed;
                 line.reset();
                 break;
@@ -217,8 +234,7 @@ Task<void> client(Loop& loop, Work& work, Counts& counts)
                 ++counts.failed; // could not even connect
             continue;
         }
-        if (co_await line->write("QUIT\r\n"))
-            (void)co_await line->reply();
+        (void)co_await line->ask("QUIT\r\n");
     }
 }
 
@@ -292,7 +308,8 @@ Task<void> sink_session(Loop& loop, UniqueFd fd, Counts& counts)
 {
     Line line(loop, std::move(fd));
     ++counts.connections;
-    if (!co_await line.write("220 sink ESMTP\r\n"))
+    bool written = co_await line.write("220 sink ESMTP\r\n");
+    if (!written)
         co_return;
     while (auto command = co_await line.read()) {
         std::string answer = "250 2.0.0 Ok\r\n";
@@ -306,7 +323,8 @@ Task<void> sink_session(Loop& loop, UniqueFd fd, Counts& counts)
             answer = "221 bye\r\n";
         const bool data = answer[0] == '3';
         const bool quit = answer == "221 bye\r\n";
-        if (!co_await line.write(std::move(answer)) || quit)
+        written = co_await line.write(std::move(answer));
+        if (!written || quit)
             co_return;
         if (!data)
             continue;
@@ -316,7 +334,8 @@ Task<void> sink_session(Loop& loop, UniqueFd fd, Counts& counts)
         ++counts.messages;
         counts.bytes += size;
         counts.last = Instant::now();
-        if (!co_await line.write("250 2.0.0 Ok\r\n"))
+        written = co_await line.write("250 2.0.0 Ok\r\n");
+        if (!written)
             co_return;
     }
 }
