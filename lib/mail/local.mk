@@ -7,5 +7,8 @@ lib_mail_libmail_a_SOURCES = \
 	%reldir%/dsn.cc %reldir%/dsn.h \
 	%reldir%/envelope.cc %reldir%/envelope.h \
 	%reldir%/idn.cc %reldir%/idn.h \
+	%reldir%/mime_field.cc %reldir%/mime_field.h \
+	%reldir%/quoted_printable.cc %reldir%/quoted_printable.h \
+	%reldir%/seven_bit.cc %reldir%/seven_bit.h \
 	%reldir%/utf8.cc %reldir%/utf8.h \
 	%reldir%/xtext.cc %reldir%/xtext.h

@@ -34,9 +34,10 @@ check_PROGRAMS += t/fuzz/fuzz_smtpd_session
 t_fuzz_fuzz_smtpd_session_SOURCES = %reldir%/fuzz_smtpd_session.cc
 t_fuzz_fuzz_smtpd_session_LDADD = smtpd/libsmtpd.a $(FUZZ_LDADD)
 
-FUZZ_TARGETS += fuzz_smtp_command fuzz_smtp_data fuzz_smtp_reply fuzz_address fuzz_header fuzz_envelope
+FUZZ_TARGETS += fuzz_smtp_command fuzz_smtp_data fuzz_smtp_reply fuzz_address fuzz_header fuzz_envelope \
+	fuzz_seven_bit
 check_PROGRAMS += t/fuzz/fuzz_smtp_command t/fuzz/fuzz_smtp_data t/fuzz/fuzz_smtp_reply t/fuzz/fuzz_address \
-	t/fuzz/fuzz_header t/fuzz/fuzz_envelope
+	t/fuzz/fuzz_header t/fuzz/fuzz_envelope t/fuzz/fuzz_seven_bit
 t_fuzz_fuzz_smtp_command_SOURCES = %reldir%/fuzz_smtp_command.cc
 t_fuzz_fuzz_smtp_command_LDADD = $(FUZZ_LDADD)
 t_fuzz_fuzz_smtp_data_SOURCES = %reldir%/fuzz_smtp_data.cc
@@ -49,6 +50,8 @@ t_fuzz_fuzz_header_SOURCES = %reldir%/fuzz_header.cc
 t_fuzz_fuzz_header_LDADD = $(FUZZ_LDADD)
 t_fuzz_fuzz_envelope_SOURCES = %reldir%/fuzz_envelope.cc
 t_fuzz_fuzz_envelope_LDADD = $(FUZZ_LDADD)
+t_fuzz_fuzz_seven_bit_SOURCES = %reldir%/fuzz_seven_bit.cc
+t_fuzz_fuzz_seven_bit_LDADD = $(FUZZ_LDADD)
 
 FUZZ_TARGETS += fuzz_queue_file fuzz_queue_protocol
 check_PROGRAMS += t/fuzz/fuzz_queue_file t/fuzz/fuzz_queue_protocol
