@@ -39,8 +39,6 @@ Task<void> LeaseDesk::serve(std::unique_ptr<ipc::Channel> channel)
         log::warning("lease protocol: ", hello.error().full_text());
         co_return;
     }
-    // Before the scan's end nobody knows whose a locked slot is.
-    co_await pool_.scanned();
     const HolderGuard guard(pool_, holder);
     pool_.claim(holder, hello->held);
     while (true) {
@@ -68,14 +66,14 @@ Task<Result<void>> LeaseDesk::handle(ipc::Channel& channel, HolderId holder, con
         if (!committed)
             co_return std::move(committed.error());
         for (CommittedMessage& message : committed->messages)
-            (void)pool_.committed(holder, std::move(message)); // false: its file is looked into instead
+            CO_CHECK(pool_.committed(holder, std::move(message)));
         co_return Result<void>();
     }
     const auto dropped = Dropped::from_frame(frame);
     if (!dropped)
         co_return dropped.error();
     for (const DroppedLease& lease : dropped->leases)
-        pool_.dropped(holder, lease.number, lease.broken);
+        CO_CHECK(pool_.dropped(holder, lease.number, lease.broken));
     co_return Result<void>();
 }
 

@@ -19,7 +19,7 @@ class LeaseDesk {
 public:
     explicit LeaseDesk(SlotPool& pool) : pool_(pool) {}
 
-    // Until the connection ends or breaks the protocol; then what it had leased is examined. When the task is
+    // Until the connection ends, breaks the protocol or names a slot that it never had; then what it had leased is examined. When the task is
     // cancelled, too.
     Task<void> serve(std::unique_ptr<ipc::Channel> channel);
 

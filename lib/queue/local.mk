@@ -34,4 +34,5 @@ lib_queue_libqueue_a_SOURCES = \
 	%reldir%/slot_files.cc %reldir%/slot_files.h \
 	%reldir%/slot_message.cc %reldir%/slot_message.h \
 	%reldir%/slot_pool.cc %reldir%/slot_pool.h %reldir%/slot_pool_impl.h \
+	%reldir%/slot_pool_changes.cc %reldir%/slot_pool_journal.cc \
 	%reldir%/slot_pool_scan.cc %reldir%/slot_pool_supply.cc

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace posthouse::queue {
 
@@ -19,6 +20,7 @@ namespace {
 
 constexpr uint64_t largest_journal = 1u << 30;
 constexpr size_t crc_size = 4;
+constexpr const char* kept_name = "/journal.kept";
 
 template <class Int>
 void append_int(std::string& out, Int value)
@@ -35,39 +37,56 @@ Int int_at(std::string_view bytes, size_t at)
 }
 
 // Zeros are written, not only reserved: a sync of a record must not have to change metadata.
+Result<void> fill_up(int fd, uint64_t size)
+{
+    struct stat status {};
+    if (::fstat(fd, &status) != 0)
+        return Error::system("fstat", errno);
+    auto at = static_cast<uint64_t>(status.st_size);
+    if (at >= size)
+        return Result<void>();
+    const std::string zeros(64 << 10, '\0');
+    for (; at < size; at += std::min<uint64_t>(zeros.size(), size - at)) {
+        const auto part = std::string_view(zeros).substr(0, static_cast<size_t>(std::min<uint64_t>(zeros.size(), size - at)));
+        if (auto written = pwrite_all(fd, part, at); !written) {
+            (void)::ftruncate(fd, status.st_size); // the space is of use to others; the next start tries again
+            return written;
+        }
+    }
+    if (::fsync(fd) != 0)
+        return Error::system("fsync", errno);
+    return Result<void>();
+}
+
 Result<UniqueFd> open_journal(const std::string& path, uint64_t size)
 {
     auto file = open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0600);
     if (!file)
         return file;
-    struct stat status {};
-    if (::fstat(file->get(), &status) != 0)
-        return Error::system(cat("fstat ", path), errno);
-    auto at = static_cast<uint64_t>(status.st_size);
-    const std::string zeros(64 << 10, '\0');
-    for (; at < size; at += std::min<uint64_t>(zeros.size(), size - at)) {
-        const auto part = std::string_view(zeros).substr(0, static_cast<size_t>(std::min<uint64_t>(zeros.size(), size - at)));
-        RETURN_IF_ERROR(pwrite_all(file->get(), part, at));
-    }
-    if (::fsync(file->get()) != 0)
-        return Error::system(cat("fsync ", path), errno);
+    auto filled = fill_up(file->get(), size);
+    if (!filled && (filled.error().errno_value() == ENOSPC || filled.error().errno_value() == EDQUOT))
+        return std::move(filled.error()).within(cat("no space for ", path, " (", size, " bytes; the queue needs two such "
+                                                    "files and room for its messages: make space on that file system)"));
+    if (!filled)
+        return std::move(filled.error()).within(path);
     return file;
 }
 
-void read_facts(int fd, KnownFacts& into)
+Result<void> read_facts(int fd, KnownFacts& into)
 {
     struct stat status {};
-    if (::fstat(fd, &status) != 0 || status.st_size <= 0)
-        return;
+    if (::fstat(fd, &status) != 0)
+        return Error::system("fstat mark journal", errno);
     std::string bytes(static_cast<size_t>(std::min<uint64_t>(static_cast<uint64_t>(status.st_size), largest_journal)), '\0');
     const auto got = pread_full(fd, bytes.data(), bytes.size(), 0);
     if (!got)
-        return;
+        return Error(got.error()).within("mark journal");
     Fact fact;
     for (size_t at = 0; at + fact_size <= *got; at += fact_size) {
         if (decode_fact(std::string_view(bytes).substr(at, fact_size), fact))
             into.add(fact);
     }
+    return Result<void>();
 }
 
 } // namespace
@@ -108,6 +127,28 @@ void KnownFacts::add(const Fact& fact)
     latest_us_ = std::max(latest_us_, fact.id_us);
 }
 
+std::vector<Fact> KnownFacts::all() const
+{
+    std::vector<Fact> facts;
+    for (const auto& [number, some] : by_number_)
+        facts.insert(facts.end(), some.begin(), some.end());
+    return facts;
+}
+
+Result<void> keep_facts(const std::string& directory, const std::vector<Fact>& facts)
+{
+    const std::string path = cat(directory, kept_name);
+    if (facts.empty()) {
+        if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+            return Error::system(cat("unlink ", path), errno);
+        return Result<void>();
+    }
+    std::string bytes;
+    for (const Fact& fact : facts)
+        encode(fact, bytes);
+    return replace_file(path, bytes, 0600);
+}
+
 std::vector<Fact> KnownFacts::of(uint64_t number, int64_t id_us) const
 {
     std::vector<Fact> facts;
@@ -118,8 +159,8 @@ std::vector<Fact> KnownFacts::of(uint64_t number, int64_t id_us) const
     return facts;
 }
 
-MarkJournal::MarkJournal(Disk& disk, UniqueFd first, UniqueFd second, uint64_t size)
-    : disk_(disk), files_{std::move(first), std::move(second)}, size_(size)
+MarkJournal::MarkJournal(Disk& disk, std::string directory, UniqueFd first, UniqueFd second, uint64_t size)
+    : disk_(disk), directory_(std::move(directory)), files_{std::move(first), std::move(second)}, size_(size)
 {
 }
 
@@ -132,14 +173,19 @@ Result<std::unique_ptr<MarkJournal>> MarkJournal::open(Disk& disk, const std::st
     if (!second)
         return std::move(second.error());
     RETURN_IF_ERROR(sync_directory(directory));
-    return std::unique_ptr<MarkJournal>(new MarkJournal(disk, *std::move(first), *std::move(second), size));
+    return std::unique_ptr<MarkJournal>(new MarkJournal(disk, directory, *std::move(first), *std::move(second), size));
 }
 
-KnownFacts MarkJournal::read() const
+Result<KnownFacts> MarkJournal::read() const
 {
     KnownFacts facts;
     for (const UniqueFd& file : files_)
-        read_facts(file.get(), facts);
+        RETURN_IF_ERROR(read_facts(file.get(), facts));
+    const auto kept = open_at(AT_FDCWD, cat(directory_, kept_name), O_RDONLY);
+    if (!kept && kept.error().kind() != ErrorKind::NotFound)
+        return kept.error();
+    if (kept)
+        RETURN_IF_ERROR(read_facts(kept->get(), facts));
     return facts;
 }
 

@@ -7,6 +7,7 @@
 // When one is full and the facts of the other are in the queue files themselves (all in-place changes
 // done, then syncfs: a checkpoint), the other is overwritten from its start. A torn or stale record fails
 // its checksum, or is a true fact of the past.
+//   journal.kept           the facts about slots that could not be read or written when that happened; often not there
 #pragma once
 
 #include "lib/base/result.h"
@@ -52,12 +53,22 @@ void encode(const Fact& fact, std::string& out);
 // False when it is not a whole, valid record.
 bool decode_fact(std::string_view bytes, Fact& fact);
 
+// Durably replaces what journal.kept in `directory` says; without facts there is no such file. Blocks.
+Result<void> keep_facts(const std::string& directory, const std::vector<Fact>& facts);
+
 // What the journal knew at start, by slot.
 class KnownFacts {
 public:
     void add(const Fact& fact);
     // Those of one message, in the order in which they were written.
     std::vector<Fact> of(uint64_t number, int64_t id_us) const;
+    std::vector<Fact> all() const;
+    void forget(uint64_t number) { by_number_.erase(number); }
+    template <class Wanted>
+    void keep_only(Wanted wanted) // of numbers
+    {
+        std::erase_if(by_number_, [&wanted](const auto& entry) { return !wanted(entry.first); });
+    }
     int64_t latest_us() const { return latest_us_; }
     bool empty() const { return by_number_.empty(); }
 
@@ -68,10 +79,11 @@ private:
 
 class MarkJournal {
 public:
-    // Creates the files (of `size` bytes each) in `directory` when they are missing. Blocks.
+    // Creates the files (of `size` bytes each) in `directory` when they are missing; the error says what for, where and
+    // how much. Blocks.
     static Result<std::unique_ptr<MarkJournal>> open(Disk& disk, const std::string& directory, uint64_t size);
 
-    KnownFacts read() const; // blocks
+    Result<KnownFacts> read() const; // blocks
 
     // ---- on the loop's thread
     void add(const Fact& fact);
@@ -96,8 +108,9 @@ public:
     Flush take_flush();
 
 private:
-    MarkJournal(Disk& disk, UniqueFd first, UniqueFd second, uint64_t size);
+    MarkJournal(Disk& disk, std::string directory, UniqueFd first, UniqueFd second, uint64_t size);
     Disk& disk_;
+    const std::string directory_;
     UniqueFd files_[2];
     uint64_t size_;
     int active_ = 0;

@@ -19,8 +19,9 @@
 //
 //   from      to        by            durable by                     a crash before that leaves
 //   (none)    Free      qmgr          fsync(directory)               no file, or one without a header: Free
-//   Free      Leased    qmgr          never; it is the flock on the  Free: the lock dies with its holder
-//                                     descriptor that was passed
+//   Free      Leased    qmgr, when    never; it is the flock on the  Free: the lock dies with its holder
+//                       nobody else   descriptor that was passed
+//                       has it open
 //   Leased    Writing   holder        never                          Free with strange bytes in it: Free
 //   Writing   Complete  holder        fdatasync after one pwritev    any mix of old and new sectors: Free,
 //                                     of header..states; then close  because header, envelope and content
@@ -42,8 +43,30 @@
 //             more)
 //   Complete  Retired   qmgr, after   journal                        Complete: tried again (duplicates)
 //                       the last mark
-//   Retired   Free      qmgr          the journal already is         -
+//   Retired   Free      qmgr          the journal already is, and    -
+//                                     the header says so
+//   Free      (none)    qmgr, when    never                          Free
+//                       not needed
+//                       for a while
 //   Complete  Corrupt   qmgr          rename, fsync(directory)       found again
+//
+// Nobody else has it open: an agent may still read the message that was there (it lost its connection and has not
+// noticed yet), a holder may have kept a descriptor after its commit. The next message must meet neither, so Free to
+// Leased takes, besides the lock, a moment's write lease of the kernel (F_SETLEASE), which is only granted to the
+// one who alone has the file open. What is still open is tried again a second later, and others are leased meanwhile.
+//
+// Whose word counts. A descriptor is the whole privilege of a holder. What it says of a slot that this qmgr leased to it
+// on this connection is believed as far as it is plausible. What it says of a slot that it had before (from a
+// qmgr that died, on a connection that broke) is a hint to look into the file, no more: nobody can tell whose the
+// lock is. A holder that speaks of any other slot is cut off.
+//
+// What cannot be read or written now (no descriptors, EIO, EACCES) stays what it was, and is tried again: a change that
+// is not in the file yet is in memory, where every reader of the message gets it, and its fact is in the journal, or in
+// journal.kept when the journal is written over. A slot is never Free because it could not be read.
+//
+// The start. Slots with numbers above all that exist are made and leased at once; the others are examined in
+// pieces meanwhile. Until that has ended the journal is only read: marks and ends of messages wait in memory for their
+// sync, and what is Retired is not used again. A power cut in that time costs duplicates, no message.
 //
 // Why the journal. A slot is written over by its next message, so "that message is done" must be on disk
 // before the slot is leased again: else a power cut could leave the old header, still live, above pages

@@ -98,11 +98,11 @@ SlotFiles::Created SlotFiles::create(const std::vector<uint64_t>& numbers, uint6
         if (!file && file.error().errno_value() == EEXIST)
             continue;
         if (!file) {
-            created.outcome = disk_error("create queue file", file.error().errno_value());
+            created.outcome = disk_error(cat("create queue file ", path(number)), file.error().errno_value());
             break;
         }
         if (const int failure = preallocate(file->get(), size); failure != 0) {
-            created.outcome = disk_error("reserve space for queue file", failure);
+            created.outcome = disk_error(cat("reserve ", size, " bytes for queue file ", path(number)), failure);
             (void)remove(number); // nothing is in it
             break;
         }

@@ -8,22 +8,25 @@
 #include "lib/queue/slot_pool_impl.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
 #include <functional>
-#include <sys/stat.h>
 
 namespace posthouse::queue {
 
 namespace {
 
-constexpr int64_t million = 1000000;
 constexpr Duration settle_timeout = Duration::seconds(30);
+// A holder's clock is ours: an id much later than now (or than it had to be) is an invention.
+constexpr int64_t latest_id_us_ahead = 86400 * int64_t{1000000};
 
-void log_if_failed(const Result<void>& outcome, std::string_view what, uint64_t number)
+bool is_plausible(const CommittedMessage& message, int64_t not_before_us)
 {
-    if (!outcome)
-        log::error("queue file ", number, ": cannot write ", what, ": ", outcome.error().full_text());
+    const auto id_us = time_of(message.envelope.id);
+    const uint64_t behind_content = header_size + message.content.size;
+    return id_us && *id_us >= not_before_us &&
+           *id_us <= std::max(wall_clock_us(), not_before_us) + latest_id_us_ahead &&
+           number_of(message.envelope.id) == message.number && message.content.offset == header_size &&
+           message.states_offset >= behind_content && message.states_offset - behind_content <= largest_envelope;
 }
 
 } // namespace
@@ -31,8 +34,9 @@ void log_if_failed(const Result<void>& outcome, std::string_view what, uint64_t 
 SlotPool::Impl::Impl(Loop& its_loop, ThreadPool& its_threads, std::string directory, SlotPoolLimits its_limits,
                      QueueListener& its_listener, Disk& its_disk, std::unique_ptr<MarkJournal> its_journal)
     : loop(its_loop), threads(its_threads), files(std::move(directory)), limits(its_limits), listener(&its_listener),
-      disk(its_disk), journal(std::move(its_journal)), batch(its_limits.create_batch), changed(its_loop),
-      flush_timer(its_loop, [this] { flush(); }), locked_timer(its_loop, [this] { examine_locked(); })
+      disk(its_disk), journal(std::move(its_journal)), retry_delay(its_limits.retry_delay), batch(its_limits.create_batch), changed(its_loop),
+      flush_timer(its_loop, [this] { flush(); }), locked_timer(its_loop, [this] { examine_locked(); }),
+      retry_timer(its_loop, [this] { try_again(); }), surplus_timer(its_loop, [this] { trim(); })
 {
 }
 
@@ -81,10 +85,10 @@ void SlotPool::Impl::slot_returned(LeasedSlot slot, UniqueFd file)
     make_free(slot.number, slot.not_before_us - 1, 0);
 }
 
-void SlotPool::Impl::slot_dropped(uint64_t number, bool broken)
+void SlotPool::Impl::slot_dropped(uint64_t number, bool is_broken)
 {
     leased.erase(number);
-    if (broken)
+    if (is_broken)
         quarantine(number, "", "writing to it failed");
     else
         examine_later(number, Arrival::Examined);
@@ -98,65 +102,86 @@ SlotPool::Impl::LiveMessage* SlotPool::Impl::find_live(uint64_t number)
     return found == live.end() ? nullptr : &found->second;
 }
 
-UniqueFd SlotPool::Impl::open_to_change(uint64_t number)
-{
-    auto file = files.open(number, O_WRONLY);
-    if (file)
-        return *std::move(file);
-    log::error("queue file ", number, ": ", file.error().full_text());
-    return UniqueFd();
-}
-
-void SlotPool::Impl::note_fact(const Fact& fact)
-{
-    if (journal_broken)
-        return;
-    journal->add(fact);
-    flush_later();
-}
-
-bool SlotPool::Impl::has_unwritten_facts() const { return flushing || journal->has_pending(); }
-
-void SlotPool::Impl::sync_in_background(UniqueFd file)
-{
-    // Owner: the function below, which the pool keeps until it has run.
-    const auto shared = std::make_shared<UniqueFd>(std::move(file));
-    threads.submit(
-        [shared, used = &disk] {
-            if (used->fdatasync(shared->get()) != 0)
-                log::error("sync queue file: ", disk_error("fdatasync", errno).full_text());
-        },
-        [shared] {});
-}
-
 void SlotPool::Impl::retire(uint64_t number)
 {
     const LiveMessage* message = find_live(number);
     if (!message)
         return;
-    if (const UniqueFd file = open_to_change(number))
-        log_if_failed(write_free(disk, file.get()), "its end", number);
+    const RetiredSlot slot{number, message->id_us, message->file_size, false};
     note_fact(Fact(FactKind::Retired, number, message->id_us));
-    retired.push_back(RetiredSlot{number, message->id_us, message->file_size, too_many_slots()});
     fresh.erase(number);
     live.erase(number);
-    flush_later();
+    write_end(slot);
 }
 
 void SlotPool::Impl::quarantine(uint64_t number, const std::string& id, const std::string& why)
 {
     fresh.erase(number);
     live.erase(number);
-    // Blocks for two directory syncs: rare enough.
-    const auto moved = files.set_aside(number, id);
-    const std::string_view name = id.empty() ? std::string_view("no message") : std::string_view(id);
-    if (moved)
-        log::error("damaged queue file ", number, " (", name, "): ", why, ": kept as ", *moved);
-    else
-        log::error("damaged queue file ", number, " (", name, "): ", why, ": cannot be moved: ",
-                   moved.error().full_text());
+    undone.erase(number);
+    const std::string what = cat(number, " (", id.empty() ? std::string_view("no message") : std::string_view(id), "): ", why);
+    if (!move_aside(number, id, what)) {
+        unmoved.emplace(number, Unmoved{id, what});
+        look_again_later();
+    }
     if (listener)
         listener->message_damaged(number, id);
+}
+
+// ---- what holders say
+
+Result<void> SlotPool::Impl::take_committed(HolderId holder, CommittedMessage message)
+{
+    const uint64_t number = message.number;
+    const auto lease = leased.find(number);
+    if (lease != leased.end() && lease->second.holder == holder) {
+        if (is_plausible(message, lease->second.not_before_us)) {
+            take_notice(std::move(message), Arrival::Noticed);
+            return Result<void>();
+        }
+        leased.erase(lease);
+        examine_later(number, Arrival::Examined);
+        return Error(ErrorKind::Corrupt, cat("a notice of queue file ", number, " that cannot be true"));
+    }
+    // It may have had this slot before: then its file tells, once the lock has fallen. Meanwhile the slot may have
+    // been leased to another, but that one's message is later than any of an earlier holder.
+    const auto id_us = time_of(message.envelope.id);
+    const auto claimed = claims.find(holder);
+    const bool had_it = claimed != claims.end() && claimed->second.erase(number) > 0;
+    if (!had_it || (lease != leased.end() && id_us && *id_us >= lease->second.not_before_us))
+        return Error(ErrorKind::Corrupt, cat("a notice of queue file ", number, ", which is not its own"));
+    if (locked.erase(number) > 0)
+        examine_later(number, Arrival::Examined);
+    return Result<void>();
+}
+
+Result<void> SlotPool::Impl::take_dropped(HolderId holder, uint64_t number, bool is_broken)
+{
+    const auto lease = leased.find(number);
+    if (lease != leased.end() && lease->second.holder == holder) {
+        slot_dropped(number, is_broken);
+        return Result<void>();
+    }
+    const auto claimed = claims.find(holder);
+    if (claimed == claims.end() || claimed->second.erase(number) == 0)
+        return Error(ErrorKind::Corrupt, cat("queue file ", number, " given back, which is not its own"));
+    if (locked.erase(number) > 0) {
+        if (is_broken)
+            broken.insert(number);
+        examine_later(number, Arrival::Examined);
+    }
+    return Result<void>();
+}
+
+// Those that are still locked are its own, or another's.
+void SlotPool::Impl::look_into_claims(HolderId holder)
+{
+    const auto claimed = claims.extract(holder);
+    if (claimed.empty())
+        return;
+    for (const uint64_t number : claimed.mapped())
+        if (locked.erase(number) > 0)
+            examine_later(number, Arrival::Examined);
 }
 
 // ---- the public functions
@@ -167,6 +192,8 @@ SlotPool::~SlotPool()
 {
     impl_->flush_timer.cancel();
     impl_->locked_timer.cancel();
+    impl_->retry_timer.cancel();
+    impl_->surplus_timer.cancel();
     impl_->listener = nullptr;
     impl_->lock.reset();
 }
@@ -193,51 +220,21 @@ Result<std::unique_ptr<SlotPool>> SlotPool::open(Loop& loop, ThreadPool& threads
 
 Task<Result<void>> SlotPool::scan() { return impl_->scan(); }
 
-Task<void> SlotPool::scanned()
-{
-    while (!impl_->scanned)
-        (void)co_await impl_->changed.wait(Deadline::never());
-}
-
 uint64_t SlotPool::slot_size() const { return impl_->limits.slot_size; }
 
 void SlotPool::claim(HolderId holder, const std::vector<uint64_t>& numbers)
 {
-    for (const uint64_t number : numbers) {
-        // Only what nobody else has an opinion about; the rest stays as it is.
-        if (impl_->locked.erase(number) > 0 || impl_->examining.erase(number) > 0)
-            impl_->leased[number] = Impl::LeasedSlotState{holder, 0};
-    }
+    impl_->claims[holder].insert(numbers.begin(), numbers.end());
 }
 
-bool SlotPool::committed(HolderId holder, CommittedMessage message)
+Result<void> SlotPool::committed(HolderId holder, CommittedMessage message)
 {
-    const auto found = impl_->leased.find(message.number);
-    const auto id_us = time_of(message.envelope.id);
-    const uint64_t behind_content = header_size + message.content.size;
-    const bool plausible = found != impl_->leased.end() && found->second.holder == holder && id_us &&
-                           *id_us >= found->second.not_before_us && number_of(message.envelope.id) == message.number &&
-                           message.content.offset == header_size && message.states_offset >= behind_content &&
-                           message.states_offset - behind_content <= largest_envelope;
-    if (!plausible) {
-        // A message that was committed while its holder had no qmgr: the scan may have met it locked.
-        if (impl_->locked.erase(message.number) > 0)
-            impl_->examine_later(message.number, Arrival::Examined);
-        if (found != impl_->leased.end() && found->second.holder == holder) {
-            impl_->leased.erase(found);
-            impl_->examine_later(message.number, Arrival::Examined);
-        }
-        return false;
-    }
-    impl_->take_notice(std::move(message), Arrival::Noticed);
-    return true;
+    return impl_->take_committed(holder, std::move(message));
 }
 
-void SlotPool::dropped(HolderId holder, uint64_t number, bool broken)
+Result<void> SlotPool::dropped(HolderId holder, uint64_t number, bool broken)
 {
-    const auto found = impl_->leased.find(number);
-    if (found != impl_->leased.end() && found->second.holder == holder)
-        impl_->slot_dropped(number, broken);
+    return impl_->take_dropped(holder, number, broken);
 }
 
 void SlotPool::holder_gone(HolderId holder)
@@ -251,6 +248,7 @@ void SlotPool::holder_gone(HolderId holder)
         impl_->leased.erase(number);
         impl_->examine_later(number, Arrival::Examined);
     }
+    impl_->look_into_claims(holder);
 }
 
 void SlotPool::mark(uint64_t number, uint32_t index, RecipientState state)
@@ -258,15 +256,14 @@ void SlotPool::mark(uint64_t number, uint32_t index, RecipientState state)
     Impl::LiveMessage* message = impl_->find_live(number);
     if (!message || index >= message->recipients)
         log::panic(cat("mark: no recipient ", index, " in queue file ", number));
-    if (const UniqueFd file = impl_->open_to_change(number)) {
-        if (!message->known)
-            log_if_failed(write_known(impl_->disk, file.get()), "progress", number);
-        log_if_failed(write_state(impl_->disk, file.get(), message->states_offset, index, state), "a mark", number);
-    }
+    InPlace change;
+    change.known = !message->known;
+    change.marks.emplace_back(index, state);
     message->known = true;
     impl_->fresh.erase(number);
     impl_->note_fact(
         Fact(FactKind::Marked, number, message->id_us, index, static_cast<uint8_t>(state)));
+    impl_->change(number, std::move(change));
 }
 
 void SlotPool::set_known(uint64_t number)
@@ -274,41 +271,41 @@ void SlotPool::set_known(uint64_t number)
     Impl::LiveMessage* message = impl_->find_live(number);
     if (!message || message->known)
         return;
-    if (const UniqueFd file = impl_->open_to_change(number))
-        log_if_failed(write_known(impl_->disk, file.get()), "progress", number);
+    InPlace change;
+    change.known = true;
     message->known = true;
     impl_->fresh.erase(number);
+    impl_->change(number, std::move(change));
 }
 
 void SlotPool::set_held(uint64_t number, bool held)
 {
-    if (UniqueFd file = impl_->open_to_change(number)) {
-        log_if_failed(write_hold(impl_->disk, file.get(), held), "hold", number);
-        impl_->sync_in_background(std::move(file));
-    }
+    InPlace change;
+    change.held = held;
+    change.sync = true;
+    impl_->change(number, std::move(change));
 }
 
 void SlotPool::set_expire(uint64_t number, Expire expire)
 {
-    if (UniqueFd file = impl_->open_to_change(number)) {
-        log_if_failed(write_expire(impl_->disk, file.get(), expire), "expire", number);
-        impl_->sync_in_background(std::move(file));
-    }
+    InPlace change;
+    change.expire = expire;
+    change.sync = true;
+    impl_->change(number, std::move(change));
 }
 
 void SlotPool::set_warned(uint64_t number)
 {
-    if (const UniqueFd file = impl_->open_to_change(number))
-        log_if_failed(write_warned(impl_->disk, file.get()), "warned", number);
+    InPlace change;
+    change.warned = true;
+    impl_->change(number, std::move(change));
 }
 
 void SlotPool::set_next_attempt(uint64_t number, int64_t wall_us)
 {
-    const timespec when{static_cast<time_t>(wall_us / million), static_cast<long>(wall_us % million * 1000)};
-    const timespec times[2] = {when, when};
-    const std::string name = impl_->files.path(number);
-    if (::utimensat(AT_FDCWD, name.c_str(), times, 0) != 0)
-        log::error("queue file ", number, ": ", Error::system("set the next attempt", errno).full_text());
+    InPlace change;
+    change.next_attempt_us = wall_us;
+    impl_->change(number, std::move(change));
 }
 
 void SlotPool::retire(uint64_t number) { impl_->retire(number); }
@@ -341,7 +338,10 @@ Task<Result<StoredMessage>> SlotPool::load(uint64_t number, Depth depth) const
             return Error(ErrorKind::Corrupt, examination->reason.empty() ? "no message" : examination->reason);
         return std::move(examination->message);
     };
-    co_return co_await in_pool(impl_->threads, std::move(read));
+    auto loaded = co_await in_pool(impl_->threads, std::move(read));
+    if (loaded)
+        impl_->overlay_undone(*loaded);
+    co_return loaded;
 }
 
 Task<Result<std::unique_ptr<NewMessage>>> SlotPool::begin(Deadline)
@@ -377,6 +377,7 @@ SlotPool::Counts SlotPool::counts() const
     counts.leased = impl_->leased.size();
     counts.live = impl_->live.size();
     counts.retired = impl_->retired.size() + impl_->retiring;
+    counts.undone = impl_->undone.size() + impl_->unread.size() + impl_->unmoved.size();
     return counts;
 }
 

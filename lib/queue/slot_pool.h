@@ -33,11 +33,13 @@ public:
     SlotPoolLimits() = default;
 
     uint64_t slot_size = 65536;             // queue_slot_size
-    size_t pool_size = 500;                 // queue_pool_size: free slots kept; above it files are unlinked
-    uint64_t min_free = 0;                  // queue_minfree: no leases when the file system has less
+    size_t pool_size = 500;                 // queue_pool_size: free slots kept; what is above it and not needed is unlinked
+    Duration surplus_delay = Duration::seconds(10); // how long a slot must not have been needed for that
+    uint64_t min_free = 0;                  // queue_minfree: no leases (but qmgr's own) when the file system has less
     uint64_t journal_size = 4u << 20;       // of each of the two files
     Duration journal_delay = Duration::milliseconds(50); // longest wait of a fact for its sync
     Duration locked_recheck = Duration::seconds(1);
+    Duration retry_delay = Duration::seconds(1); // after EIO, EMFILE and the like; doubled up to 64 times this
     size_t create_batch = 32;
 };
 
@@ -78,25 +80,26 @@ public:
                                                   Disk* disk = nullptr, UniqueFd lock = UniqueFd());
     ~SlotPool() override;
 
-    // Finds every message; calls the listener for each. Files that someone holds are looked at again until
-    // they are free. Leases are given only after it has ended. Once, at start.
+    // Finds every message; calls the listener for each. Files that someone holds, or that cannot be read now, are
+    // looked at again until they can. Once, at start. Leases are given as soon as the directories have been listed,
+    // of slots that were made since or found to be free; what is retired is used again only after the scan's end.
     Task<Result<void>> scan();
-
-    Task<void> scanned(); // when scan() has ended
 
     // ---- leases (used by LeaseDesk)
     // At least one, at most `count`.
     Task<Result<std::vector<LeasedFile>>> lease(size_t count, HolderId holder);
-    // A holder has come back with leases from an earlier connection (or an earlier qmgr).
+    // A holder has come back with leases from an earlier connection (or an earlier qmgr). Nothing that it says of
+    // these is believed: it only makes the pool look into their files.
     void claim(HolderId holder, const std::vector<uint64_t>& numbers);
-    // False: this holder does not have the slot; it is examined instead of believed.
-    bool committed(HolderId holder, CommittedMessage message);
-    void dropped(HolderId holder, uint64_t number, bool broken);
+    // Error: the holder lies, it never had that slot. Nothing was believed.
+    Result<void> committed(HolderId holder, CommittedMessage message);
+    Result<void> dropped(HolderId holder, uint64_t number, bool broken);
     void holder_gone(HolderId holder); // examines what it had
     uint64_t free_bytes() const;
     uint64_t slot_size() const;
 
-    // ---- messages: `number` must be of a live message that the listener was told of
+    // ---- messages: `number` must be of a live message that the listener was told of. What cannot be written into the
+    // file at the moment is remembered and written later.
     void mark(uint64_t number, uint32_t index, RecipientState state);
     void set_known(uint64_t number); // qmgr has begun with it: from now on damage is damage (see queue.h)
     void set_held(uint64_t number, bool held);
@@ -126,6 +129,7 @@ public:
         size_t leased = 0;
         size_t live = 0;
         size_t retired = 0; // waiting for the journal
+        size_t undone = 0;  // changes and examinations that are tried again
     };
     Counts counts() const;
 

@@ -1,91 +1,123 @@
 // SlotPool: finding messages in slots, at start and when a holder went away. See slot_pool_impl.h and the
 // state table in queue.h.
-#include "lib/base/cat.h"
+#include "lib/base/time.h"
 #include "lib/log/log.h"
+#include "lib/queue/queue_id.h"
 #include "lib/queue/slot_pool_impl.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <fcntl.h>
 #include <functional>
 
 namespace posthouse::queue {
 
 namespace {
 
-constexpr size_t examined_at_a_time = 500;
+constexpr size_t examined_at_a_time = 100; // then others have their turn
+constexpr int64_t ten_years_us = 10 * 365 * 86400 * int64_t{1000000};
 
-Result<void> sync_file_system(Disk& disk, const std::string& directory)
-{
-    const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd || disk.syncfs(fd.get()) != 0)
-        return disk_error("sync queue file system", errno);
-    return Result<void>();
-}
+struct Examined {
+    uint64_t number;
+    Result<SlotFiles::Found> found;
+};
 
 bool has(const std::vector<Fact>& facts, FactKind kind)
 {
     return std::any_of(facts.begin(), facts.end(), [kind](const Fact& fact) { return fact.kind == kind; });
 }
 
-std::vector<SlotFiles::Found> examine_all(const SlotFiles& files, const std::vector<uint64_t>& numbers)
+std::vector<Examined> examine_all(const SlotFiles& files, const std::vector<uint64_t>& numbers)
 {
-    std::vector<SlotFiles::Found> all;
-    for (const uint64_t number : numbers) {
-        auto found = files.examine(number, false);
-        if (found)
-            all.push_back(*std::move(found));
-        else // it stays where it is, for the next start
-            log::error("queue file ", number, " cannot be read: ", found.error().full_text());
+    std::vector<Examined> all;
+    for (const uint64_t number : numbers)
+        all.push_back(Examined{number, files.examine(number, false)});
+    return all;
+}
+
+Result<std::vector<std::vector<uint64_t>>> list_directories(const SlotFiles& files)
+{
+    std::vector<std::vector<uint64_t>> all;
+    for (unsigned directory = 0; directory < directory_count; ++directory) {
+        auto numbers = files.list(directory);
+        if (!numbers)
+            return std::move(numbers.error());
+        all.push_back(*std::move(numbers));
     }
     return all;
 }
 
 } // namespace
 
+// The slots that are made meanwhile have higher numbers than any in the lists, and nobody but the pool makes any: the
+// scan never meets them.
 Task<Result<void>> SlotPool::Impl::scan()
 {
-    // What was written before a crash of programs only is in memory, perhaps not on disk yet. It is before
-    // anything is marked in it.
-    std::function<Result<KnownFacts>()> begin = [self = shared_from_this()]() -> Result<KnownFacts> {
-        RETURN_IF_ERROR(sync_file_system(self->disk, self->files.directory()));
-        return self->journal->read();
-    };
-    auto facts = co_await in_pool(threads, std::move(begin));
+    std::vector<std::vector<uint64_t>> numbers;
+    auto begun = co_await begin_scan(numbers);
+    CO_CHECK(std::move(begun));
+    for (const std::vector<uint64_t>& directory : numbers) {
+        for (size_t at = 0; at < directory.size(); at += examined_at_a_time) {
+            const auto first = directory.begin() + static_cast<ptrdiff_t>(at);
+            const size_t count = std::min(directory.size() - at, examined_at_a_time);
+            std::vector<uint64_t> some(first, first + static_cast<ptrdiff_t>(count));
+            co_await examine_piece(std::move(some));
+        }
+    }
+    co_return co_await end_scan();
+}
+
+Task<Result<void>> SlotPool::Impl::begin_scan(std::vector<std::vector<uint64_t>>& numbers)
+{
+    std::function<Result<std::vector<std::vector<uint64_t>>>()> list = [files = files] { return list_directories(files); };
+    auto listing = co_await in_pool(threads, std::move(list));
+    if (!listing)
+        co_return std::move(listing.error());
+    numbers = *std::move(listing);
+    std::function<Result<KnownFacts>()> read = [self = shared_from_this()] { return self->journal->read(); };
+    auto facts = co_await in_pool(threads, std::move(read));
     if (!facts)
         co_return std::move(facts.error());
     known_facts = *std::move(facts);
-    latest_us = known_facts.latest_us();
-
-    for (unsigned directory = 0; directory < directory_count; ++directory) {
-        std::function<Result<std::vector<uint64_t>>()> list = [files = files, directory] { return files.list(directory); };
-        auto numbers = co_await in_pool(threads, std::move(list));
-        if (!numbers)
-            co_return std::move(numbers.error());
-        for (const uint64_t number : *numbers)
+    // Every message left a fact, so a new slot's ids are later than any before, even when the clock was set back.
+    note_latest(known_facts.latest_us());
+    for (unsigned directory = 0; directory < directory_count; ++directory)
+        for (const uint64_t number : numbers[directory])
             next_number[directory] = std::max(next_number[directory], number + directory_count);
-        for (size_t at = 0; at < numbers->size(); at += examined_at_a_time) {
-            const size_t end = std::min(numbers->size(), at + examined_at_a_time);
-            const std::vector<uint64_t> some(numbers->begin() + static_cast<ptrdiff_t>(at),
-                                             numbers->begin() + static_cast<ptrdiff_t>(end));
-            std::function<std::vector<SlotFiles::Found>()> look = [files = files, some] { return examine_all(files, some); };
-            auto all = co_await in_pool(threads, std::move(look));
-            for (SlotFiles::Found& found : all)
-                found_message(std::move(found), Arrival::Scanned);
-        }
-    }
+    listed = true;
+    changed.notify_all();
 
-    // The journal will be written over from its start: what it said must be in the files first.
-    for (const uint64_t number : std::exchange(fresh, {})) {
-        LiveMessage* message = find_live(number);
-        const UniqueFd file = message ? open_to_change(number) : UniqueFd();
-        if (file && write_known(disk, file.get()))
-            message->known = true;
+    // What was written before a crash of programs only is in memory, perhaps not on disk yet. It is before
+    // anything is marked in it.
+    std::function<Result<void>()> sync = [used = &disk, path = files.directory()] { return sync_file_system(*used, path); };
+    co_return co_await in_pool(threads, std::move(sync));
+}
+
+Task<void> SlotPool::Impl::examine_piece(std::vector<uint64_t> numbers)
+{
+    std::function<std::vector<Examined>()> look = [files = files, numbers] { return examine_all(files, numbers); };
+    auto all = co_await in_pool(threads, std::move(look));
+    for (Examined& one : all) {
+        if (one.found)
+            found_message(*std::move(one.found), Arrival::Scanned);
+        else
+            cannot_read(one.number, Arrival::Scanned, one.found.error());
     }
-    std::function<Result<void>()> end = [used = &disk, path = files.directory()] { return sync_file_system(*used, path); };
+}
+
+// The journal will be written over from its start: what it said must be in the files first, or be kept.
+Task<Result<void>> SlotPool::Impl::end_scan()
+{
+    size_t written = 0;
+    for (const uint64_t number : std::exchange(fresh, {})) {
+        write_that_known(number);
+        if (++written % examined_at_a_time == 0)
+            co_await sleep_for(loop, Duration());
+    }
+    known_facts.keep_only([this](uint64_t number) { return unread.count(number) > 0 || locked.count(number) > 0; });
+    std::function<Result<void>()> end = [used = &disk, path = files.directory(), kept = facts_to_keep()] {
+        return sync_all(*used, path, kept);
+    };
     auto synced = co_await in_pool(threads, std::move(end));
     CO_CHECK(std::move(synced));
-    known_facts = KnownFacts();
     scanned = true;
     changed.notify_all();
     flush_later();
@@ -97,23 +129,35 @@ Task<Result<void>> SlotPool::Impl::scan()
 void SlotPool::Impl::examine_later(uint64_t number, Arrival how)
 {
     examining.insert(number);
-    struct Work {
-        Result<SlotFiles::Found> found = SlotFiles::Found();
-    };
-    const auto work = std::make_shared<Work>(); // owners: the two functions
+    const auto work = std::make_shared<Examined>(Examined{number, SlotFiles::Found()}); // owners: the two functions
     threads.submit([work, files = files, number] { work->found = files.examine(number, true); },
                    [work, self = shared_from_this(), number, how] {
-                       // Not wanted any more when a holder has claimed it meanwhile.
-                       if (!self->listener || self->examining.erase(number) == 0)
+                       self->examining.erase(number);
+                       if (!self->listener)
                            return;
-                       if (work->found) {
+                       if (work->found)
                            self->found_message(*std::move(work->found), how);
-                           return;
-                       }
-                       log::error("queue file ", number, ": ", work->found.error().full_text());
-                       self->locked.emplace(number, how); // looked at again
-                       self->locked_timer.set(self->loop.now() + self->limits.locked_recheck);
+                       else
+                           self->cannot_read(number, how, work->found.error());
                    });
+}
+
+// Not free, not lost: looked at again, as long as it takes.
+void SlotPool::Impl::cannot_read(uint64_t number, Arrival how, const Error& why)
+{
+    if (why.kind() == ErrorKind::NotFound)
+        return;
+    if (!unread.emplace(number, how).second)
+        return;
+    log::error("queue file ", number, " cannot be read now, it is tried again: ", why.full_text());
+    look_again_later();
+}
+
+void SlotPool::Impl::recheck_later(uint64_t number, Arrival how)
+{
+    locked.emplace(number, how);
+    if (!locked_timer.active())
+        locked_timer.set(loop.now() + limits.locked_recheck);
 }
 
 void SlotPool::Impl::examine_locked()
@@ -126,21 +170,27 @@ void SlotPool::Impl::found_message(SlotFiles::Found found, Arrival how)
 {
     Examination& examination = found.examination;
     const uint64_t number = found.number;
-    if (!found.exists || live.count(number) > 0)
+    const bool was_unread = unread.erase(number) > 0;
+    if (!found.exists || live.count(number) > 0 || undone.count(number) > 0)
         return;
     if (found.locked) {
-        locked.emplace(number, how);
-        if (!locked_timer.active())
-            locked_timer.set(loop.now() + limits.locked_recheck);
+        recheck_later(number, how);
         return;
     }
-    latest_us = std::max(latest_us, examination.last_us);
+    if (was_unread)
+        log::info("queue file ", number, " can be read again");
+    note_latest(examination.last_us);
     const std::vector<Fact> facts = known_facts.of(number, examination.last_us);
     Verdict verdict = examination.verdict;
     if (has(facts, FactKind::Retired))
         verdict = Verdict::Free; // the header's end was not on disk yet, the journal was
     else if (verdict == Verdict::Incomplete && !facts.empty())
         verdict = Verdict::Damaged; // qmgr had it, so its commit had ended
+    known_facts.forget(number);
+    if (broken.erase(number) > 0 && verdict != Verdict::Complete) {
+        quarantine(number, "", "writing to it failed");
+        return;
+    }
     if (verdict == Verdict::Damaged) {
         quarantine(number, examination.id, examination.reason);
         return;
@@ -156,18 +206,24 @@ void SlotPool::Impl::found_message(SlotFiles::Found found, Arrival how)
     if (verdict == Verdict::Incomplete)
         log::warning(examination.id, ": dropped: its arrival was interrupted and never acknowledged (",
                      examination.reason, ")");
-    if (examination.verdict != Verdict::Free) {
-        const UniqueFd file = open_to_change(number);
-        if (!file || !write_free(disk, file.get()))
-            return; // left alone until the next start
+    if (examination.verdict == Verdict::Free) {
+        make_free(number, examination.last_us, examination.file_size);
+        return;
     }
-    make_free(number, examination.last_us, examination.file_size);
+    note_fact(Fact(FactKind::Retired, number, examination.last_us));
+    write_end(RetiredSlot{number, examination.last_us, examination.file_size, false});
+}
+
+void SlotPool::Impl::note_latest(int64_t id_us)
+{
+    if (id_us < wall_clock_us() + ten_years_us) // else no clock has been like that
+        latest_us = std::max(latest_us, id_us);
 }
 
 // Marks that the journal has and the file may not have.
 void SlotPool::Impl::apply_facts(StoredMessage& message, const std::vector<Fact>& facts)
 {
-    UniqueFd file;
+    InPlace marks;
     for (const Fact& fact : facts) {
         const auto state = static_cast<RecipientState>(fact.state);
         if (fact.kind != FactKind::Marked || fact.index >= message.states.size() || !is_valid(state))
@@ -177,26 +233,29 @@ void SlotPool::Impl::apply_facts(StoredMessage& message, const std::vector<Fact>
         if (now == state || is_settled(now) || state == RecipientState::Pending)
             continue;
         now = state;
-        if (!file)
-            file = open_to_change(message.number);
-        const bool written = file && write_known(disk, file.get()) &&
-                             write_state(disk, file.get(), message.states_offset, fact.index, state);
-        if (!written)
-            log::error(message.id(), ": cannot bring a mark into its file");
-        message.known = true;
+        marks.marks.emplace_back(fact.index, state);
     }
+    if (marks.marks.empty())
+        return;
+    marks.known = true;
+    message.known = true;
+    const auto written = write_in_place(message.number, marks, message.states_offset);
+    if (written)
+        return;
+    note_undone(message.number, written.error());
+    undone.emplace(message.number, Undone{std::move(marks), message.states_offset, *time_of(message.id()), std::nullopt});
 }
 
 void SlotPool::Impl::make_free(uint64_t number, int64_t last_us, uint64_t file_size)
 {
-    const bool remove = too_many_slots();
-    if (!remove && file_size <= limits.slot_size) {
-        free.push_back(FreeSlot{number, last_us});
-        changed.notify_one();
+    if (file_size > limits.slot_size) {
+        retired.push_back(RetiredSlot{number, last_us, file_size, false});
+        flush_later();
         return;
     }
-    retired.push_back(RetiredSlot{number, last_us, file_size, remove});
-    flush_later();
+    free.push_back(FreeSlot{number, std::clamp<int64_t>(last_us, 0, INT64_MAX / 2)});
+    changed.notify_one();
+    trim_later();
 }
 
 } // namespace posthouse::queue

@@ -1,5 +1,6 @@
-// SlotPool: where free slots come from. Retired ones, once the journal holds that their messages are done;
-// else new files, many at a time. See slot_pool_impl.h.
+// SlotPool: where free slots come from and go to. Retired ones, once the journal holds that their messages are done
+// (slot_pool_journal.cc); else new files, many at a time. Those that were not needed for a while are unlinked again: not
+// sooner, or a busy server would make and unlink a file for each message. See slot_pool_impl.h.
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
 #include "lib/queue/slot_pool_impl.h"
@@ -15,6 +16,12 @@ namespace {
 constexpr Duration lease_timeout = Duration::seconds(30);
 constexpr Duration space_is_fresh = Duration::seconds(1);
 constexpr size_t largest_batch = 256;
+constexpr HolderId own = 0; // qmgr itself
+// Slots that stay for qmgr's own messages when no file can be made: a bounce lets the bounced message go.
+constexpr size_t kept_for_own = 4;
+// New files take no more than this part of the space that is left: the log and the index want some.
+constexpr uint64_t part_of_space = 4;
+constexpr size_t unlinked_at_a_time = 200;
 
 // An agent may still read the message that was there (it lost its connection and has not noticed yet), a
 // holder may have kept a descriptor after its commit: the next message must meet neither. The kernel grants
@@ -36,17 +43,17 @@ Task<Result<std::vector<LeasedFile>>> SlotPool::lease(size_t count, HolderId hol
     Impl& impl = *impl_;
     const Deadline deadline = Deadline::after(lease_timeout);
     for (bool waited = false;; waited = true) {
-        if (impl.scanned) {
+        if (impl.listed) {
             auto files = impl.take_free(count, holder);
-            impl.make_supply();
+            impl.make_supply(holder);
             if (!files.empty())
                 co_return files;
-            if (!impl.free.empty() && !impl.disk_is_low())
-                co_return Error(ErrorKind::Temporary, "4.3.0", "queue file cannot be opened");
-            if (impl.disk_is_low())
+            if (!impl.has_space_for(holder))
                 co_return Error(ErrorKind::Temporary, "4.3.1", "Insufficient system storage");
             if (waited && impl.create_failed)
                 co_return *impl.create_failed;
+            if (!impl.free.empty() && !impl.create_failed)
+                co_return Error(ErrorKind::Temporary, "4.3.0", "queue file cannot be opened");
         }
         const bool in_time = co_await impl.changed.wait(deadline);
         if (!in_time)
@@ -57,27 +64,30 @@ Task<Result<std::vector<LeasedFile>>> SlotPool::lease(size_t count, HolderId hol
 std::vector<LeasedFile> SlotPool::Impl::take_free(size_t count, HolderId holder)
 {
     std::vector<LeasedFile> taken;
-    while (!free.empty() && taken.size() < count && !disk_is_low()) {
+    if (!has_space_for(holder))
+        return taken;
+    const size_t left_alone = holder != own && create_failed ? kept_for_own : 0;
+    while (free.size() > left_alone && taken.size() < count) {
         const FreeSlot slot = free.back(); // the one used last: its pages are in memory
-        free.pop_back();
         auto file = files.open(slot.number, O_RDWR);
-        if (!file) {
+        if (!file && (file.error().errno_value() == EMFILE || file.error().errno_value() == ENFILE)) {
             log::error("queue file ", slot.number, ": ", file.error().full_text());
-            if (file.error().kind() == ErrorKind::NotFound)
-                continue;
-            free.push_back(slot); // out of descriptors: so would the others be
-            break;
+            break; // so would the others be
+        }
+        free.pop_back();
+        if (!file) {
+            cannot_read(slot.number, Arrival::Examined, file.error());
+            continue;
         }
         const auto locked_now = SlotFiles::lock(file->get());
         if (!locked_now || !*locked_now || is_open_elsewhere(file->get())) { // not closed by its last user yet
-            locked.emplace(slot.number, Arrival::Examined);
-            if (!locked_timer.active())
-                locked_timer.set(loop.now() + limits.locked_recheck);
+            recheck_later(slot.number, Arrival::Examined);
             continue;
         }
         leased[slot.number] = LeasedSlotState{holder, slot.last_us + 1};
         taken.emplace_back(LeasedSlot(slot.number, slot.last_us + 1), *std::move(file));
     }
+    least_free = std::min(least_free, free.size());
     return taken;
 }
 
@@ -97,36 +107,41 @@ bool SlotPool::Impl::disk_is_low()
     return free_bytes < limits.min_free;
 }
 
+bool SlotPool::Impl::has_space_for(HolderId holder) { return holder == own || !disk_is_low(); }
+
 // ---- new files
 
 // Ahead of need. Retired slots are soon free again: new files only when there are too few of both.
-void SlotPool::Impl::make_supply()
+void SlotPool::Impl::make_supply(HolderId holder)
 {
-    if (!scanned || !is_short())
+    if (!listed || !is_short())
         return;
     if (!retired.empty())
         flush();
-    if (free.size() + retired.size() + retiring < limits.create_batch)
+    const size_t soon = scanned ? retired.size() + retiring : 0;
+    if (free.size() + soon < limits.create_batch && has_space_for(holder))
         create_batch();
 }
 
 void SlotPool::Impl::create_batch()
 {
-    if (creating || disk_is_low())
+    if (creating)
         return;
     creating = true;
-    create_failed.reset();
     if (free.empty())
         batch = std::min(batch * 2, largest_batch);
     else
         batch = limits.create_batch;
+    (void)disk_is_low(); // looks when the last look is old
+    const uint64_t fitting = free_bytes / part_of_space / std::max<uint64_t>(limits.slot_size, 1);
+    const size_t count = static_cast<size_t>(std::clamp<uint64_t>(fitting, 1, batch));
     // All in one directory: one sync. Numbers count up in steps of the number of directories.
     uint64_t& next = next_number[next_directory];
     if (next == 0)
         next = directory_count + next_directory;
     next_directory = (next_directory + 1) % directory_count;
     std::vector<uint64_t> numbers;
-    for (size_t i = 0; i < batch; ++i, next += directory_count)
+    for (size_t i = 0; i < count; ++i, next += directory_count)
         numbers.push_back(next);
     const auto result = std::make_shared<SlotFiles::Created>(); // owners: the two functions
     threads.submit([result, files = files, numbers, size = limits.slot_size] { *result = files.create(numbers, size); },
@@ -140,106 +155,56 @@ void SlotPool::Impl::created(SlotFiles::Created result)
         return;
     for (const uint64_t number : result.numbers)
         free.push_back(FreeSlot{number, latest_us});
+    const bool failed_before = create_failed.has_value();
+    create_failed.reset();
     if (!result.outcome) {
-        log::error(result.outcome.error().full_text());
         create_failed = result.outcome.error();
+        if (!failed_before) // one line until it works again
+            log::error("no more queue files: ", create_failed->full_text());
+    } else if (failed_before) {
+        log::info("queue files can be made again");
     }
     changed.notify_all();
 }
 
 bool SlotPool::Impl::is_short() const { return free.empty() || free.size() < limits.create_batch / 2; }
 
-bool SlotPool::Impl::too_many_slots() const { return free.size() + retired.size() + retiring >= limits.pool_size; }
+// ---- files that are not needed
 
-// ---- the journal's sync, which makes retired slots free
-
-void SlotPool::Impl::flush_later()
+void SlotPool::Impl::trim_later()
 {
-    if (listener && scanned && !flushing && !flush_timer.active())
-        flush_timer.set(loop.now() + limits.journal_delay);
+    if (free.size() <= limits.pool_size || surplus_timer.active())
+        return;
+    least_free = free.size();
+    surplus_timer.set(loop.now() + limits.surplus_delay);
 }
 
-void SlotPool::Impl::flush()
+void SlotPool::Impl::trim()
 {
-    if (flushing || !scanned || (retired.empty() && !journal->has_pending()))
+    if (free.size() > limits.pool_size)
+        unlink_some(std::min(least_free, free.size() - limits.pool_size));
+    trim_later();
+}
+
+// Those that were used longest ago.
+void SlotPool::Impl::unlink_some(size_t surplus)
+{
+    const size_t count = std::min({surplus, free.size(), unlinked_at_a_time});
+    if (count == 0)
         return;
-    flushing = true;
-    flush_timer.cancel();
-    struct Work {
-        MarkJournal::Flush facts;
-        std::vector<RetiredSlot> slots;
-        bool reusable;
-        Result<void> outcome;
-    };
-    const auto work = std::make_shared<Work>(); // owners: the two functions
-    work->facts = journal->take_flush();
-    work->slots = std::exchange(retired, {});
-    work->reusable = !journal_broken;
-    retiring = work->slots.size();
+    std::vector<uint64_t> numbers;
+    for (size_t i = 0; i < count; ++i)
+        numbers.push_back(free[i].number);
+    free.erase(free.begin(), free.begin() + static_cast<ptrdiff_t>(count));
     threads.submit(
-        [work, files = files, slot_size = limits.slot_size] {
-            work->outcome = work->facts.run();
-            for (RetiredSlot& slot : work->slots) {
-                // Without the fact on disk the file must not be used again: see queue.h.
-                slot.remove = slot.remove || !work->outcome || !work->reusable;
-                const auto tidied = slot.remove                  ? files.remove(slot.number)
-                                    : slot.file_size > slot_size ? files.truncate(slot.number, slot_size)
-                                                                 : Result<void>();
-                if (!tidied) {
-                    log::error(tidied.error().full_text());
-                    slot.remove = true; // not used again in this process's life
-                }
-            }
+        [files = files, numbers] {
+            for (const uint64_t number : numbers)
+                if (const auto removed = files.remove(number); !removed)
+                    log::error(removed.error().full_text()); // found again at the next start
         },
-        [work, self = shared_from_this()] { self->flushed(work->outcome, std::move(work->slots)); });
-}
-
-void SlotPool::Impl::flushed(const Result<void>& outcome, std::vector<RetiredSlot> slots)
-{
-    flushing = false;
-    retiring = 0;
-    if (!listener)
-        return;
-    if (!outcome && !std::exchange(journal_broken, true))
-        log::error("queue files will not be used again until the next start: ", outcome.error().full_text());
-    for (const RetiredSlot& slot : slots) {
-        if (!slot.remove)
-            free.push_back(FreeSlot{slot.number, slot.last_us});
-    }
-    changed.notify_all();
-    if (journal->wants_switch())
-        checkpoint();
-    if (is_short())
-        flush(); // somebody waits for what was retired meanwhile
-    else if (!retired.empty() || journal->has_pending())
-        flush_later();
-}
-
-// Everything that the journal says is brought into the queue files, so that its older file can be
-// written over.
-void SlotPool::Impl::checkpoint()
-{
-    if (std::exchange(checkpointing, true))
-        return;
-    for (const uint64_t number : std::exchange(fresh, {})) {
-        LiveMessage* message = find_live(number);
-        const UniqueFd file = message ? open_to_change(number) : UniqueFd();
-        if (file && write_known(disk, file.get()))
-            message->known = true;
-    }
-    const auto outcome = std::make_shared<Result<void>>(); // owners: the two functions
-    threads.submit(
-        [outcome, path = files.directory(), used = &disk] {
-            const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-            if (!directory || used->syncfs(directory.get()) != 0)
-                *outcome = disk_error("sync queue file system", errno);
-        },
-        [outcome, self = shared_from_this()] {
-            self->checkpointing = false;
-            if (*outcome)
-                self->journal->switch_files();
-            else // the journal grows until it works
-                log::error(outcome->error().full_text());
+        [self = shared_from_this(), left = surplus - count] {
+            if (self->listener)
+                self->unlink_some(std::min(left, self->free.size()));
         });
 }
 

@@ -16,10 +16,12 @@ TESTS += t/unit/queue/queue_test
 t_unit_queue_queue_test_SOURCES = \
 	%reldir%/content_reader_test.cc \
 	%reldir%/crash_replay_test.cc \
+	%reldir%/hostile_holder_test.cc \
 	%reldir%/pool_fixture.h \
 	%reldir%/protocol_test.cc \
 	%reldir%/queue_client_test.cc \
 	%reldir%/queue_file_test.cc \
 	%reldir%/queue_id_test.cc \
-	%reldir%/slot_pool_test.cc
+	%reldir%/slot_pool_test.cc \
+	%reldir%/slot_trouble_test.cc
 t_unit_queue_queue_test_LDADD = $(TEST_LDADD)

@@ -130,18 +130,23 @@ TEST_CASE("Writing: a slot that a living holder still has is left alone by a new
     CHECK(f.listener.arrived[0].message.id() == notice.envelope.id);
 }
 
-TEST_CASE("Writing: a holder may claim its leases from a new qmgr and commit them there")
+TEST_CASE("Writing: a holder that claims its lease from a new qmgr has its message found at once, not believed")
 {
     PoolFixture f;
+    f.limits.locked_recheck = Duration::seconds(100);
     f.start();
     auto files = lease(f, 1, 1);
     const uint64_t number = files[0].slot.number;
     f.start();
     f.pool->claim(7, {number});
     CommittedMessage notice = write_into(files[0], sample_content(3000), sample_envelope());
+    const std::string id = notice.envelope.id;
+    notice.envelope.sender = "somebody.else@example.org";
     files.clear();
     CHECK(f.pool->committed(7, std::move(notice)));
-    CHECK(f.listener.arrived.size() == 1);
+    f.turn_until([&] { return f.listener.arrived.size() == 1; });
+    CHECK(f.listener.arrived[0].message.id() == id);
+    CHECK(f.listener.arrived[0].message.envelope.sender == sample_envelope().sender);
     f.turn(Duration::milliseconds(100));
     CHECK(f.listener.arrived.size() == 1); // not found a second time
 }
@@ -319,11 +324,12 @@ TEST_CASE("A large message's file is cut back when its slot becomes free")
     CHECK(std::filesystem::file_size(f.path(number)) == f.limits.slot_size);
 }
 
-TEST_CASE("Slots above the pool's limit are unlinked")
+TEST_CASE("Slots above the pool's limit are unlinked when they have not been needed for a while, not before")
 {
     PoolFixture f;
     f.limits.pool_size = 4;
     f.limits.create_batch = 2;
+    f.limits.surplus_delay = Duration::milliseconds(300);
     f.start();
     std::vector<uint64_t> numbers;
     for (int i = 0; i < 20; ++i)
@@ -331,10 +337,13 @@ TEST_CASE("Slots above the pool's limit are unlinked")
     for (const uint64_t number : numbers)
         f.pool->retire(number);
     f.settle();
-    size_t left = 0;
-    for (const uint64_t number : numbers)
-        left += std::filesystem::exists(f.path(number));
-    CHECK(left <= 4);
+    const auto left = [&] {
+        return std::count_if(numbers.begin(), numbers.end(),
+                             [&](uint64_t number) { return std::filesystem::exists(f.path(number)); });
+    };
+    CHECK(left() == 20);
+    f.turn_until([&] { return left() <= 4; });
+    CHECK(f.pool->counts().free == 4);
     f.start();
     CHECK(f.listener.arrived.empty());
 }
