@@ -4,6 +4,7 @@
 
 #include "lib/base/cat.h"
 #include "local/local_delivery.h"
+#include "local/spawner.h"
 #include "local/virtual_delivery.h"
 
 namespace posthouse::local {
@@ -20,11 +21,7 @@ Result<void> AgentProgram::prepare(service::Context& context)
     if (!settings)
         return std::move(settings.error());
     settings_ = std::move(*settings);
-    SpawnerSettings spawner;
-    spawner.minimum_uid = settings_.minimum_uid;
-    spawner.spool_directory = settings_.spool_directory;
-    spawner.worker_threads = settings_.worker_threads;
-    auto started = start_spawner(spawner);
+    auto started = start_spawner(settings_);
     if (!started)
         return std::move(started.error());
     spawner_ = std::move(*started);

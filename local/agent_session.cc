@@ -36,12 +36,12 @@ AgentSession::AgentSession(Loop& loop, ThreadPool& pool, RecipientDelivery& deli
 Task<void> AgentSession::run()
 {
     const queue::AgentHello hello(static_cast<uint32_t>(::getpid()), most_requests);
-    if (!channel_.post(hello.to_frame()))
+    if (!channel_.post_or_end(hello.to_frame()))
         co_return;
     while (true) {
         auto frame = co_await channel_.receive(Deadline::never());
         if (!frame) {
-            if (frame.error().kind() == ErrorKind::Corrupt)
+            if (frame.error().kind() != ErrorKind::Disconnected)
                 log::warning("connection from qmgr: ", frame.error().full_text());
             break;
         }
@@ -77,8 +77,7 @@ Task<void> AgentSession::deliver(queue::DeliveryRequest request)
             co_await beside.drained();
         }
     }
-    if (auto posted = channel_.post(done.to_frame()); !posted)
-        log::warning("connection to qmgr: ", posted.error().full_text());
+    queue::post_done(channel_, std::move(done)); // what cannot be sent ends run() as well
     --under_way_;
     end_if_drained();
 }

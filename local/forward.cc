@@ -2,11 +2,11 @@
 #include "local/forward.h"
 
 #include "lib/base/cat.h"
-#include "lib/base/file.h"
 #include "lib/mail/date.h"
+#include "lib/queue/content_reader.h"
 
-#include <algorithm>
 #include <functional>
+#include <memory>
 
 namespace posthouse::local {
 
@@ -51,24 +51,21 @@ mail::Envelope Forwarder::envelope_for(const queue::DeliveryRequest& request, si
 
 Task<Result<void>> Forwarder::copy_content(const queue::DeliveryRequest& request, queue::Intake& intake)
 {
-    const int file = request.file.get();
-    for (uint64_t done = 0; done < request.content.size;) {
-        const auto size = static_cast<size_t>(std::min<uint64_t>(request.content.size - done, piece_size));
-        const uint64_t offset = request.content.offset + done;
-        std::function<Result<std::string>()> work = [file, offset, size]() -> Result<std::string> {
-            std::string piece(size, '\0');
-            auto got = pread_full(file, piece.data(), size, offset);
+    // Owners: this, and the work in the pool, which may outlast a cancelled task.
+    const auto reader = std::make_shared<queue::ContentReader>(request.file.get(), request.content);
+    while (!reader->at_end()) {
+        std::function<Result<std::string>()> work = [reader]() -> Result<std::string> {
+            std::string piece(piece_size, '\0');
+            const auto got = reader->next(piece.data(), piece.size());
             if (!got)
-                return std::move(got.error());
-            if (*got < size)
-                return Error(ErrorKind::Corrupt, "4.3.0", "queue file is shorter than its header says");
+                return got.error();
+            piece.resize(got->size());
             return piece;
         };
         const auto piece = co_await in_pool(pool_, std::move(work));
         if (!piece)
             co_return piece.error();
         CO_CHECK(co_await intake.content(*piece));
-        done += size;
     }
     co_return Result<void>();
 }

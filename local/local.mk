@@ -9,12 +9,14 @@ local_liblocal_a_SOURCES = \
 	%reldir%/mailbox_delivery.cc %reldir%/mailbox_delivery.h \
 	%reldir%/mailbox_job.cc %reldir%/mailbox_job.h \
 	%reldir%/maildir.cc %reldir%/maildir.h \
+	%reldir%/mandate.cc %reldir%/mandate.h \
 	%reldir%/mbox.cc %reldir%/mbox.h \
 	%reldir%/message_copy.cc %reldir%/message_copy.h \
 	%reldir%/message_head.cc %reldir%/message_head.h \
 	%reldir%/outcome.h \
 	%reldir%/packet_link.cc %reldir%/packet_link.h \
 	%reldir%/settings.cc %reldir%/settings.h \
+	%reldir%/spawn_protocol.cc %reldir%/spawn_protocol.h \
 	%reldir%/spawner.cc %reldir%/spawner.h \
 	%reldir%/virtual_delivery.cc %reldir%/virtual_delivery.h \
 	%reldir%/worker.cc %reldir%/worker.h \

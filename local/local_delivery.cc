@@ -1,15 +1,18 @@
 // Delivery to local names: see local_delivery.h.
 //
-// An alias with a single end is delivered at once. One with more becomes a new message for all of them,
-// so that each has its own fate: trying the whole alias again because one end was busy would deliver to
-// the others twice. Only ends that an alias alone can name (its own user's mailbox, files) are delivered
-// from here, before that.
+// An alias with a single end is delivered at once. One with more becomes a new message with a recipient for
+// each of them, so that each has its own fate: one that has to wait holds up no other, one that fails is
+// returned for itself (to the list's owner where there is one), and none is repeated because another one is
+// tried again. That step is durable as a whole. (Ends with different owners make a message for each owner:
+// only a queue that goes out of reach between those leads to a repetition.)
 #include "local/local_delivery.h"
 
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
+#include "lib/base/crc32c.h"
 #include "lib/mail/address.h"
 
+#include <cstdio>
 #include <map>
 
 namespace posthouse::local {
@@ -17,7 +20,15 @@ namespace posthouse::local {
 namespace {
 constexpr Duration lookup_time = Duration::seconds(60);
 
-bool is_directory_path(const std::string& path) { return path.ends_with('/'); }
+// Safe in an address without a second thought: no rewriting takes such a local part for something else.
+bool goes_into_address(std::string_view text)
+{
+    constexpr size_t longest = 200;
+    for (const char c : text)
+        if (!ascii::is_alnum(c) && std::string_view("/|._-=").find(c) == std::string_view::npos)
+            return false;
+    return text.size() <= longest;
+}
 
 std::string relay_value(std::string_view name, const std::string& local, const std::string& domain,
                         std::string_view delimiters)
@@ -36,6 +47,16 @@ std::string relay_value(std::string_view name, const std::string& local, const s
     return "";
 }
 } // namespace
+
+std::string local_part_of(const std::string& name, const Destination& end)
+{
+    const std::string text = cat(end.kind == Destination::Kind::Command ? "|" : "", end.text);
+    if (goes_into_address(text))
+        return cat(name, ':', text);
+    char sum[16];
+    std::snprintf(sum, sizeof sum, "#%08x", crc32c(text));
+    return cat(name, ':', sum);
+}
 
 std::string expand_relay(std::string_view pattern, const std::string& local, const std::string& domain,
                          std::string_view delimiters)
@@ -79,6 +100,31 @@ Task<Outcome> LocalDelivery::deliver(const queue::DeliveryRequest& request, size
     if (!parsed || parsed->local.empty())
         co_return Outcome::failed("5.1.3", cat("bad recipient address: ", address));
     Job job{request, position, ascii::lower(parsed->local), parsed->domain.empty() ? settings_.origin : parsed->domain};
+    if (const size_t colon = parsed->local.find(':'); colon != std::string::npos) {
+        auto outcome = co_await deliver_end(job, job.local.substr(0, colon), parsed->local.substr(colon));
+        if (outcome)
+            co_return std::move(*outcome);
+    }
+    co_return co_await deliver_name(job);
+}
+
+// The file or command of an alias that has others beside it. Nothing when it is none of the kind.
+Task<std::optional<Outcome>> LocalDelivery::deliver_end(const Job& job, std::string name, std::string end)
+{
+    auto expansion = co_await expander_.expand(name, job.domain);
+    if (!expansion)
+        co_return Outcome::from_error(expansion.error());
+    const std::string wanted = cat(name, end);
+    for (const Destination& destination : expansion->destinations) {
+        const bool is_end = destination.kind == Destination::Kind::File || destination.kind == Destination::Kind::Command;
+        if (is_end && local_part_of(name, destination) == wanted)
+            co_return co_await deliver_one(job, destination);
+    }
+    co_return std::nullopt;
+}
+
+Task<Outcome> LocalDelivery::deliver_name(const Job& job)
+{
     auto expansion = co_await expander_.expand(job.local, job.domain);
     if (!expansion)
         co_return Outcome::from_error(expansion.error());
@@ -96,19 +142,9 @@ Task<Outcome> LocalDelivery::deliver_alias(const Job& job, std::vector<Destinati
         co_return co_await deliver_one(job, destinations.front());
 
     std::map<std::string, std::vector<std::string>> forwards; // by new sender
+    for (const Destination& destination : destinations)
+        forwards[destination.owner].push_back(address_of(job, destination));
     Outcome last = Outcome::failed("5.3.0", "nothing was delivered");
-    for (const Destination& destination : destinations) {
-        if (destination.kind == Destination::Kind::Remote) {
-            forwards[destination.owner].push_back(destination.text);
-        } else if (destination.kind == Destination::Kind::User) {
-            const mail::Address user(destination.text, job.domain);
-            forwards[destination.owner].push_back(user.to_text());
-        } else {
-            last = co_await deliver_one(job, destination);
-            if (!last.delivered())
-                co_return last;
-        }
-    }
     for (auto& [owner, addresses] : forwards) {
         last = co_await forward(job, owner, std::move(addresses));
         if (!last.delivered())
@@ -116,6 +152,23 @@ Task<Outcome> LocalDelivery::deliver_alias(const Job& job, std::vector<Destinati
     }
     last.action = queue::DeliveryAction::Expanded;
     co_return last;
+}
+
+// As a recipient of the new message.
+std::string LocalDelivery::address_of(const Job& job, const Destination& destination)
+{
+    switch (destination.kind) {
+    case Destination::Kind::Remote:
+        return destination.text;
+    case Destination::Kind::User:
+        return mail::Address(destination.text, job.domain).to_text();
+    case Destination::Kind::Mailbox: // the alias is not asked again
+        return mail::Address(cat('\\', destination.text), job.domain).to_text();
+    case Destination::Kind::File:
+    case Destination::Kind::Command:
+        break;
+    }
+    return mail::Address(local_part_of(job.local, destination), job.domain).to_text();
 }
 
 Task<Outcome> LocalDelivery::deliver_one(const Job& job, const Destination& destination)
@@ -127,7 +180,7 @@ Task<Outcome> LocalDelivery::deliver_one(const Job& job, const Destination& dest
     case Destination::Kind::File:
         if (!(destination.from_include ? settings_.files_in_includes : settings_.files_in_aliases))
             co_return Outcome::failed("5.7.1", cat("mail to files is not permitted here: ", destination.text));
-        co_return co_await deliver_file(job, destination.text);
+        co_return co_await mailboxes_.deliver(job.request, job.position, Account::of_files(), destination.text);
     case Destination::Kind::Command:
         // Kept in the queue: an alias that works elsewhere should not lose mail here.
         co_return Outcome::deferred("4.3.3", cat("delivery to commands is not available: |", destination.text));
@@ -137,35 +190,16 @@ Task<Outcome> LocalDelivery::deliver_one(const Job& job, const Destination& dest
     co_return co_await forward(job, destination.owner, std::vector<std::string>(1, destination.text));
 }
 
-std::string LocalDelivery::mailbox_path(const Account& account) const
-{
-    if (!settings_.home_mailbox.empty())
-        return cat(account.home, '/', settings_.home_mailbox);
-    if (is_directory_path(settings_.spool_directory))
-        return cat(settings_.spool_directory, account.name, '/');
-    return cat(settings_.spool_directory, '/', account.name);
-}
-
 Task<Outcome> LocalDelivery::deliver_user(const Job& job, std::string user)
 {
     user = user.substr(0, table::find_extension(user, settings_.delimiters));
-    const bool spool = settings_.home_mailbox.empty();
-    auto account = co_await mailboxes_.workers().find_user(user, spool, Deadline::after(lookup_time));
+    auto account = co_await mailboxes_.workers().find_user(user, Deadline::after(lookup_time));
     if (!account)
         co_return Outcome::from_error(account.error());
     if (!*account)
         co_return co_await unknown_user(job, std::move(user));
-    co_return co_await mailboxes_.deliver(job.request, job.position, **account, mailbox_path(**account), false);
-}
-
-Task<Outcome> LocalDelivery::deliver_file(const Job& job, std::string path)
-{
-    auto account = co_await mailboxes_.workers().find_user(settings_.default_user, false, Deadline::after(lookup_time));
-    if (!account)
-        co_return Outcome::from_error(account.error());
-    if (!*account)
-        co_return Outcome::deferred("4.3.5", cat("no such user: default_privs = ", settings_.default_user));
-    co_return co_await mailboxes_.deliver(job.request, job.position, **account, std::move(path), true);
+    std::string mailbox = (*account)->mailbox;
+    co_return co_await mailboxes_.deliver(job.request, job.position, **account, std::move(mailbox));
 }
 
 Task<Outcome> LocalDelivery::unknown_user(const Job& job, std::string user)

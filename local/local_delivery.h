@@ -9,6 +9,7 @@
 #include "local/settings.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,13 +30,14 @@ private:
         std::string local; // unquoted, lower case
         std::string domain;
     };
+    Task<Outcome> deliver_name(const Job& job);
+    Task<std::optional<Outcome>> deliver_end(const Job& job, std::string name, std::string end);
     Task<Outcome> deliver_alias(const Job& job, std::vector<Destination> destinations);
     Task<Outcome> deliver_one(const Job& job, const Destination& destination);
     Task<Outcome> deliver_user(const Job& job, std::string user);
-    Task<Outcome> deliver_file(const Job& job, std::string path);
     Task<Outcome> unknown_user(const Job& job, std::string user);
+    static std::string address_of(const Job& job, const Destination& destination);
     Task<Outcome> forward(const Job& job, std::string owner, std::vector<std::string> addresses);
-    std::string mailbox_path(const Account& account) const;
 
     const Settings& settings_;
     std::unique_ptr<table::Maps> aliases_;
@@ -43,6 +45,11 @@ private:
     MailboxDelivery mailboxes_;
     Forwarder forwarder_;
 };
+
+// How a file or command that the alias `name` leads to is addressed, as a local part: "name:/the/file", or
+// "name:#checksum" where the text does not go well with addresses. Only an alias that leads there gives such
+// an address a meaning, so it gives nobody more than mail to the alias would. Pure.
+std::string local_part_of(const std::string& name, const Destination& end);
 
 // luser_relay with $user, $local, $domain, $extension and $recipient filled in. Pure.
 std::string expand_relay(std::string_view pattern, const std::string& local, const std::string& domain,

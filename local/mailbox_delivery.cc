@@ -41,23 +41,15 @@ Task<Result<MailboxResult>> MailboxDelivery::deliver_when_unlocked(Account accou
 }
 
 Task<Outcome> MailboxDelivery::deliver(const queue::DeliveryRequest& request, size_t position, Account account,
-                                       std::string path, bool is_file_alias)
+                                       std::string path)
 {
     MailboxJob job;
-    const bool maildir = path.ends_with('/');
-    while (path.size() > 1 && path.ends_with('/'))
-        path.pop_back();
-    job.kind = maildir ? MailboxJob::Kind::Maildir : is_file_alias ? MailboxJob::Kind::File : MailboxJob::Kind::Mbox;
-    job.path = std::move(path);
+    job.aim_at(std::move(path));
+    if (account.start == SpawnRequest::Kind::StartFiles && job.kind == MailboxJob::Kind::Mbox)
+        job.kind = MailboxJob::Kind::File;
     job.headers = delivery_headers(request.envelope.sender, request.envelope.recipients[position]);
     job.sender = request.envelope.sender;
-    job.host_name = settings_.host_name;
-    job.content_offset = request.content.offset;
-    job.content_size = request.content.size;
-    job.size_limit = settings_.size_limit;
-    job.locks = settings_.locks;
-    job.stale_lock_seconds = settings_.stale_lock_seconds;
-    job.strict_ownership = settings_.strict_ownership;
+    job.content = request.content;
     auto result = co_await deliver_when_unlocked(std::move(account), std::move(job), request.file.get());
     if (!result)
         co_return Outcome::from_error(result.error());

@@ -13,9 +13,8 @@ class MailboxDelivery {
 public:
     MailboxDelivery(const Settings& settings, WorkerPool& workers) : settings_(settings), workers_(workers) {}
 
-    // A path that ends in a slash is a Maildir.
-    Task<Outcome> deliver(const queue::DeliveryRequest& request, size_t position, Account account, std::string path,
-                          bool is_file_alias);
+    // A path that ends in a slash is a Maildir. For a file named in an alias, `account` is that of_files().
+    Task<Outcome> deliver(const queue::DeliveryRequest& request, size_t position, Account account, std::string path);
     WorkerPool& workers() { return workers_; }
 
 private:

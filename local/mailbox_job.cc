@@ -9,6 +9,14 @@ namespace {
 constexpr size_t longest_text = 4000; // an answer has to fit the router's buffer
 }
 
+void MailboxJob::aim_at(std::string destination)
+{
+    kind = destination.ends_with('/') ? Kind::Maildir : Kind::Mbox;
+    while (destination.size() > 1 && destination.ends_with('/'))
+        destination.pop_back();
+    path = std::move(destination);
+}
+
 std::string MailboxJob::encode() const
 {
     ipc::Writer out;
@@ -16,13 +24,9 @@ std::string MailboxJob::encode() const
     out.string(path);
     out.string(headers);
     out.string(sender);
-    out.string(host_name);
-    out.u64(content_offset);
-    out.u64(content_size);
-    out.u64(size_limit);
-    out.u8(locks);
-    out.u32(stale_lock_seconds);
-    out.boolean(strict_ownership);
+    out.u64(content.offset);
+    out.u64(content.size);
+    out.u32(content.crc32c);
     return out.take();
 }
 
@@ -35,13 +39,9 @@ Result<MailboxJob> MailboxJob::decode(std::string_view bytes)
     job.path = in.string();
     job.headers = in.string();
     job.sender = in.string();
-    job.host_name = in.string();
-    job.content_offset = in.u64();
-    job.content_size = in.u64();
-    job.size_limit = in.u64();
-    job.locks = in.u8();
-    job.stale_lock_seconds = in.u32();
-    job.strict_ownership = in.boolean();
+    job.content.offset = in.u64();
+    job.content.size = in.u64();
+    job.content.crc32c = in.u32();
     if (!in.ok_and_finished() || kind < 1 || kind > 3 || job.path.find('\0') != std::string::npos)
         return Error(ErrorKind::Corrupt, "malformed mailbox job");
     return job;

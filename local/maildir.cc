@@ -53,8 +53,9 @@ Result<void> make_directories(const std::string& path)
         const std::string part = path.substr(0, slash);
         if (::mkdir(part.c_str(), directory_mode) != 0 && errno != EEXIST && errno != EISDIR && errno != EROFS) {
             // A parent that may not be written to is fine as long as it is there.
-            if (errno != EACCES || ::access(part.c_str(), F_OK) != 0)
-                return Error::system(cat("create maildir ", part), errno);
+            const int why = errno;
+            if (why != EACCES || ::access(part.c_str(), F_OK) != 0)
+                return Error::system(cat("create maildir ", part), why);
         }
         if (slash == std::string::npos)
             return Result<void>();
@@ -193,18 +194,18 @@ MailboxResult failure(const Error& error)
 
 } // namespace
 
-MailboxResult MaildirSet::deliver(const MailboxJob& job, int message)
+MailboxResult MaildirSet::deliver(const MailboxJob& job, const MailboxRules& rules, int message)
 {
-    const uint64_t wire_size = job.content_size + job.headers.size() +
+    const uint64_t wire_size = job.content.size + job.headers.size() +
                                static_cast<uint64_t>(std::count(job.headers.begin(), job.headers.end(), '\n'));
-    if (job.size_limit != 0 && wire_size > job.size_limit)
+    if (rules.size_limit != 0 && wire_size > rules.size_limit)
         return MailboxResult(MailboxResult::Status::Failed, "5.2.3", "message is larger than the mailbox may be");
     auto opened = open(job.path);
     if (!opened)
         return failure(opened.error());
     Maildir& maildir = **opened;
 
-    const std::string name = unique_name(job.host_name);
+    const std::string name = unique_name(rules.host_name);
     const UniqueFd file(::openat(maildir.tmp.get(), name.c_str(),
                                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, file_mode));
     if (!file)

@@ -39,7 +39,7 @@ private:
 class MaildirSet {
 public:
     explicit MaildirSet(size_t most = 100) : most_(most) {}
-    MailboxResult deliver(const MailboxJob& job, int message);
+    MailboxResult deliver(const MailboxJob& job, const MailboxRules& rules, int message);
 
 private:
     struct Maildir {

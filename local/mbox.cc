@@ -5,7 +5,9 @@
 #include "lib/base/unique_fd.h"
 #include "local/message_copy.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 #include <fcntl.h>
 #include <optional>
@@ -37,7 +39,7 @@ public:
         if (!path_.empty())
             ::unlink(path_.c_str());
     }
-    std::optional<MailboxResult> take(const MailboxJob& job);
+    std::optional<MailboxResult> take(const MailboxJob& job, const MailboxRules& rules);
 
 private:
     static bool remove_stale(const std::string& path, uint32_t seconds)
@@ -49,12 +51,12 @@ private:
     std::string path_;
 };
 
-std::optional<MailboxResult> DotLock::take(const MailboxJob& job)
+std::optional<MailboxResult> DotLock::take(const MailboxJob& job, const MailboxRules& rules)
 {
     const std::string path = job.path + ".lock";
     UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
     if (!fd && errno == EEXIST) {
-        if (!remove_stale(path, job.stale_lock_seconds))
+        if (!remove_stale(path, rules.stale_lock_seconds))
             return locked_out(job);
         fd.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
     }
@@ -69,9 +71,9 @@ std::optional<MailboxResult> DotLock::take(const MailboxJob& job)
 }
 
 // An open-file-description lock: it also keeps other threads out, and conflicts with others' fcntl locks.
-bool lock_file(int fd, MailboxJob::Lock kind)
+bool lock_file(int fd, MailboxRules::Lock kind)
 {
-    if (kind == MailboxJob::LockFlock)
+    if (kind == MailboxRules::LockFlock)
         return ::flock(fd, LOCK_EX | LOCK_NB) == 0;
     struct flock range = {};
     range.l_type = F_WRLCK;
@@ -79,9 +81,9 @@ bool lock_file(int fd, MailboxJob::Lock kind)
     return ::fcntl(fd, F_OFD_SETLK, &range) == 0;
 }
 
-std::optional<MailboxResult> take_file_lock(int fd, MailboxJob::Lock kind, const MailboxJob& job)
+std::optional<MailboxResult> take_file_lock(int fd, MailboxRules::Lock kind, const MailboxJob& job, const MailboxRules& rules)
 {
-    if (!(job.locks & kind) || lock_file(fd, kind))
+    if (!(rules.locks & kind) || lock_file(fd, kind))
         return std::nullopt;
     if (errno == EAGAIN || errno == EACCES || errno == EINTR)
         return locked_out(job);
@@ -89,7 +91,7 @@ std::optional<MailboxResult> take_file_lock(int fd, MailboxJob::Lock kind, const
 }
 
 // A mailbox is a plain file of the recipient's with one name. Anything else may be a trap.
-std::optional<MailboxResult> check_file(const MailboxJob& job, const struct stat& status)
+std::optional<MailboxResult> check_file(const MailboxJob& job, const MailboxRules& rules, const struct stat& status)
 {
     const char* fault = nullptr;
     if (!S_ISREG(status.st_mode))
@@ -98,7 +100,7 @@ std::optional<MailboxResult> check_file(const MailboxJob& job, const struct stat
         fault = "has more than one name";
     else if (status.st_mode & 0111)
         fault = "is executable";
-    else if (job.kind == MailboxJob::Kind::Mbox && job.strict_ownership && status.st_uid != ::geteuid())
+    else if (job.kind == MailboxJob::Kind::Mbox && rules.strict_ownership && status.st_uid != ::geteuid())
         fault = "is not owned by the recipient";
     if (!fault)
         return std::nullopt;
@@ -115,7 +117,7 @@ std::string from_line(const MailboxJob& job)
     ::strftime(date, sizeof date, "%a %b %e %H:%M:%S %Y", &parts);
     std::string sender = job.sender.empty() ? "MAILER-DAEMON" : job.sender;
     for (char& c : sender)
-        if (c == ' ' || c == '\t')
+        if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f) // one word, and above all one line
             c = '-';
     return cat("From ", sender, "  ", date, '\n');
 }
@@ -129,23 +131,43 @@ bool same_file(int fd, const std::string& path)
            opened.st_ino == named.st_ino;
 }
 
-MailboxResult append(const MailboxJob& job, int message, int fd)
+// What has to come first so that "From " stands at the beginning of a line, after an empty one: a crash may
+// have left half a message. Empty when the file is in order, or cannot be read.
+std::string missing_line_ends(int fd, off_t end)
+{
+    char tail[2];
+    const off_t size = std::min<off_t>(end, sizeof tail);
+    if (size == 0 || ::pread(fd, tail, static_cast<size_t>(size), end - size) != size)
+        return "";
+    if (tail[size - 1] != '\n')
+        return "\n\n";
+    return size == 2 && tail[0] == '\n' ? "" : "\n";
+}
+
+MailboxResult copy_failure(const MailboxJob& job, const Error& error)
+{
+    if (error.errno_value() != 0)
+        return system_failure(cat("write ", job.path), error.errno_value());
+    return MailboxResult(Status::Deferred, "4.3.0", error.full_text());
+}
+
+MailboxResult append(const MailboxJob& job, const MailboxRules& rules, int message, int fd)
 {
     const off_t end = ::lseek(fd, 0, SEEK_END);
     if (end < 0)
         return system_failure(cat("find the end of ", job.path), errno);
-    if (job.size_limit != 0 && static_cast<uint64_t>(end) + job.content_size > job.size_limit)
+    if (rules.size_limit != 0 && static_cast<uint64_t>(end) + job.content.size > rules.size_limit)
         return MailboxResult(Status::Deferred, "4.2.2", cat("mailbox ", job.path, " is full"));
     const auto give_up = [&](MailboxResult result) {
         if (::ftruncate(fd, end) == 0)
             ::fsync(fd);
+        else
+            append_to(result.text, "; and a part of the message is left in it: ", strerror(errno));
         return result;
     };
-    auto copied = copy_message(message, job, from_line(job), true, fd);
+    auto copied = copy_message(message, job, missing_line_ends(fd, end) + from_line(job), true, fd);
     if (!copied)
-        return give_up(copied.error().errno_value() != 0
-                           ? system_failure(cat("write ", job.path), copied.error().errno_value())
-                           : MailboxResult(Status::Deferred, "4.3.0", copied.error().full_text()));
+        return give_up(copy_failure(job, copied.error()));
     if (::write(fd, "\n", 1) != 1) // the empty line between two messages
         return give_up(system_failure(cat("write ", job.path), errno));
     if (::fsync(fd) != 0)
@@ -159,7 +181,7 @@ MailboxResult write_to_device(const MailboxJob& job, int message, int fd)
 {
     auto copied = copy_message(message, job, from_line(job), true, fd);
     if (!copied)
-        return system_failure(cat("write ", job.path), copied.error().errno_value());
+        return copy_failure(job, copied.error());
     return MailboxResult(Status::Delivered, "2.0.0", cat("delivered to file: ", job.path));
 }
 
@@ -173,34 +195,43 @@ void sync_parent(const std::string& path)
 
 } // namespace
 
-MailboxResult deliver_to_mbox(const MailboxJob& job, int message)
+// Readable where that is allowed, for a look at its end.
+UniqueFd open_mailbox(const std::string& path, int more_flags)
 {
-    const int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    UniqueFd file(::open(job.path.c_str(), flags));
+    const int flags = O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | more_flags;
+    UniqueFd file(::open(path.c_str(), flags | O_RDWR, mailbox_mode));
+    if (!file && errno == EACCES)
+        file.reset(::open(path.c_str(), flags | O_WRONLY, mailbox_mode));
+    return file;
+}
+
+MailboxResult deliver_to_mbox(const MailboxJob& job, const MailboxRules& rules, int message)
+{
+    UniqueFd file = open_mailbox(job.path, 0);
     bool created = false;
     if (!file && errno == ENOENT) {
-        file.reset(::open(job.path.c_str(), flags | O_CREAT | O_EXCL, mailbox_mode));
+        file = open_mailbox(job.path, O_CREAT | O_EXCL);
         created = static_cast<bool>(file);
         if (!file && errno == EEXIST)
-            file.reset(::open(job.path.c_str(), flags));
+            file = open_mailbox(job.path, 0);
     }
     struct stat status;
     if (!file || ::fstat(file.get(), &status) != 0)
         return system_failure(cat("cannot open ", job.path), errno);
     if (job.kind == MailboxJob::Kind::File && S_ISCHR(status.st_mode))
         return write_to_device(job, message, file.get());
-    if (auto fault = check_file(job, status))
+    if (auto fault = check_file(job, rules, status))
         return *fault;
     DotLock dot_lock;
-    if (job.locks & MailboxJob::LockDotfile)
-        if (auto fault = dot_lock.take(job))
+    if (rules.locks & MailboxRules::LockDotfile)
+        if (auto fault = dot_lock.take(job, rules))
             return *fault;
-    for (const auto kind : {MailboxJob::LockFcntl, MailboxJob::LockFlock})
-        if (auto fault = take_file_lock(file.get(), kind, job))
+    for (const auto kind : {MailboxRules::LockFcntl, MailboxRules::LockFlock})
+        if (auto fault = take_file_lock(file.get(), kind, job, rules))
             return *fault;
     if (!same_file(file.get(), job.path))
         return MailboxResult(Status::Deferred, "4.2.0", cat("mailbox ", job.path, " was replaced meanwhile"));
-    MailboxResult result = append(job, message, file.get());
+    MailboxResult result = append(job, rules, message, file.get());
     if (created && result.status == Status::Delivered)
         sync_parent(job.path);
     return result;

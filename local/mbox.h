@@ -6,6 +6,6 @@
 
 namespace posthouse::local {
 
-MailboxResult deliver_to_mbox(const MailboxJob& job, int message);
+MailboxResult deliver_to_mbox(const MailboxJob& job, const MailboxRules& rules, int message);
 
 } // namespace posthouse::local

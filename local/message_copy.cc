@@ -3,6 +3,7 @@
 
 #include "lib/base/cat.h"
 #include "lib/base/file.h"
+#include "lib/queue/content_reader.h"
 
 #include <cerrno>
 #include <cstring>
@@ -83,24 +84,21 @@ Result<Copied> copy_message(int from, const MailboxJob& job, std::string_view fi
     LineConverter converter(quote_from);
     std::string in;
     std::string out;
-    in.resize(static_cast<size_t>(std::min<uint64_t>(job.content_size, piece_size)));
+    in.resize(static_cast<size_t>(std::min<uint64_t>(job.content.size, piece_size)));
     out.reserve(in.size() + job.headers.size() + first_line.size() + 16);
     append_to(out, first_line, job.headers);
     Copied copied{0};
-    for (uint64_t done = 0; done < job.content_size;) {
-        const auto wanted = static_cast<size_t>(std::min<uint64_t>(job.content_size - done, in.size()));
-        auto got = pread_full(from, in.data(), wanted, job.content_offset + done);
-        if (!got)
-            return std::move(got.error()).within("read queue file");
-        if (*got < wanted)
-            return Error(ErrorKind::Corrupt, "4.3.0", "queue file is shorter than its header says");
-        done += wanted;
-        converter.add(std::string_view(in.data(), wanted), out);
-        if (done < job.content_size) {
-            RETURN_IF_ERROR(write_all(to, out));
-            copied.bytes += out.size();
-            out.clear();
-        }
+    queue::ContentReader reader(from, job.content);
+    while (!reader.at_end()) {
+        const auto piece = reader.next(in.data(), in.size());
+        if (!piece)
+            return piece.error();
+        converter.add(*piece, out);
+        if (reader.at_end())
+            break;
+        RETURN_IF_ERROR(write_all(to, out));
+        copied.bytes += out.size();
+        out.clear();
     }
     converter.finish(out);
     RETURN_IF_ERROR(write_all(to, out));

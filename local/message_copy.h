@@ -31,7 +31,8 @@ private:
 struct Copied {
     uint64_t bytes; // written
 };
-// At the present position of `to`. The error has the code and text for the delivery's result.
+// At the present position of `to`. The error has the code and text for the delivery's result; of kind Corrupt
+// when the content is not what intake took, so that the caller can undo what was written.
 Result<Copied> copy_message(int from, const MailboxJob& job, std::string_view first_line, bool quote_from, int to);
 
 // The result for a system call that failed: deferred, with 4.2.2, 4.3.1 or 4.2.0.

@@ -78,8 +78,8 @@ Task<Result<PacketAnswer>> PacketLink::ask(std::string bytes, int fd, Deadline d
         co_return Error(ErrorKind::Temporary, "4.3.0", "delivery request is too long");
     Waiting waiting(*this, ++last_serial_);
     while (!broken_ && send_packet(fd_.get(), waiting.serial, bytes, fd) < 0) {
-        if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
-            broken_ = true;
+        if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ETOOMANYREFS)
+            give_up();
         else if (deadline.passed(loop_.now()))
             co_return Error::timed_out("delivery worker is busy");
         else // its socket is full: callers limit what is under way, so this is rare
@@ -93,6 +93,13 @@ Task<Result<PacketAnswer>> PacketLink::ask(std::string bytes, int fd, Deadline d
     if (!waiting.answer)
         co_return Error::disconnected("delivery worker ended unexpectedly");
     co_return std::move(*waiting.answer);
+}
+
+// Those who wait for other answers hear of it as well: the receiver sees the end of the socket.
+void PacketLink::give_up()
+{
+    broken_ = true;
+    ::shutdown(fd_.get(), SHUT_RDWR);
 }
 
 // False when there is nothing to read now.
@@ -113,7 +120,7 @@ bool PacketLink::take_one()
         return false;
     UniqueFd fd = got > 0 ? descriptor_of(message) : UniqueFd();
     if (got < static_cast<ssize_t>(serial_size) || (message.msg_flags & MSG_TRUNC)) {
-        broken_ = true;
+        give_up();
         return false;
     }
     uint64_t serial;

@@ -39,6 +39,7 @@ private:
     struct Waiting;
     Task<void> receive_answers();
     bool take_one();
+    void give_up();
     Loop& loop_;
     UniqueFd fd_;
     Watch watch_;

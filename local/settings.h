@@ -4,8 +4,10 @@
 #include "lib/base/result.h"
 #include "lib/base/time.h"
 #include "lib/config/config.h"
+#include "local/mailbox_job.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace posthouse::local {
@@ -24,15 +26,14 @@ public:
     // Mailboxes.
     std::string home_mailbox;
     std::string spool_directory;
-    uint64_t size_limit = 0;
-    uint8_t locks = 0;
+    MailboxRules rules;
     uint32_t lock_attempts = 20;
     Duration lock_delay = Duration::seconds(1);
-    uint32_t stale_lock_seconds = 500;
-    bool strict_ownership = true;
     // Virtual mailboxes.
-    std::string virtual_base;
+    std::string virtual_base; // no slash at its end
     uint32_t minimum_uid = 100;
+    std::optional<uint32_t> only_uid; // virtual_uid_maps gives every mailbox this one
+    std::optional<uint32_t> only_gid;
     // Aliases.
     std::string luser_relay;
     std::string default_user; // default_privs

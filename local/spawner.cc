@@ -2,7 +2,7 @@
 #include "local/spawner.h"
 
 #include "lib/base/cat.h"
-#include "lib/ipc/codec.h"
+#include "local/mandate.h"
 #include "local/worker.h"
 
 #include <cerrno>
@@ -10,7 +10,6 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
-#include <optional>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -19,58 +18,6 @@
 #include <vector>
 
 namespace posthouse::local {
-
-std::string SpawnRequest::encode() const
-{
-    ipc::Writer out;
-    out.u8(static_cast<uint8_t>(kind));
-    out.string(name);
-    out.boolean(spool);
-    out.u32(uid);
-    out.u32(gid);
-    return out.take();
-}
-
-Result<SpawnRequest> SpawnRequest::decode(std::string_view bytes)
-{
-    ipc::Reader in(bytes);
-    SpawnRequest request;
-    const uint8_t kind = in.u8();
-    request.kind = static_cast<Kind>(kind);
-    request.name = in.string(256);
-    request.spool = in.boolean();
-    request.uid = in.u32();
-    request.gid = in.u32();
-    if (!in.ok_and_finished() || kind < 1 || kind > 3)
-        return Error(ErrorKind::Corrupt, "malformed request to the spawner");
-    return request;
-}
-
-std::string SpawnReply::encode() const
-{
-    ipc::Writer out;
-    out.u8(static_cast<uint8_t>(status));
-    out.string(text);
-    out.u32(uid);
-    out.u32(gid);
-    out.string(home);
-    return out.take();
-}
-
-Result<SpawnReply> SpawnReply::decode(std::string_view bytes)
-{
-    ipc::Reader in(bytes);
-    SpawnReply reply;
-    const uint8_t status = in.u8();
-    reply.status = static_cast<Status>(status);
-    reply.text = in.string();
-    reply.uid = in.u32();
-    reply.gid = in.u32();
-    reply.home = in.string();
-    if (!in.ok_and_finished() || status < 1 || status > 3)
-        return Error(ErrorKind::Corrupt, "malformed reply of the spawner");
-    return reply;
-}
 
 namespace {
 
@@ -90,92 +37,157 @@ bool is_user_name(const std::string& name)
     return true;
 }
 
-SpawnReply find_user(const std::string& name)
+struct User {
+    std::string name;
+    uint32_t uid;
+    uint32_t gid;
+    std::string home;
+};
+
+// NotFound when there is none.
+Result<User> find_user(const std::string& name)
 {
     if (!is_user_name(name))
-        return SpawnReply(Status::NoUser, "");
+        return Error(ErrorKind::NotFound, "no such user");
     passwd entry;
     passwd* found = nullptr;
     std::vector<char> space(65536);
     const int code = ::getpwnam_r(name.c_str(), &entry, space.data(), space.size(), &found);
     if (!found) {
         const bool absent = code == 0 || code == ENOENT || code == ESRCH || code == EBADF || code == EPERM;
-        return absent ? SpawnReply(Status::NoUser, "")
-                      : SpawnReply(Status::Refused, cat("user lookup: ", strerror(code)));
+        return Error(absent ? ErrorKind::NotFound : ErrorKind::Temporary, cat("user lookup: ", strerror(code)));
     }
-    SpawnReply reply(Status::Ok, "");
-    reply.uid = found->pw_uid;
-    reply.gid = found->pw_gid;
-    reply.home = found->pw_dir;
-    return reply;
+    if (!is_user_name(found->pw_name)) // what makes the mailbox's name is the database's spelling
+        return Error(ErrorKind::NotFound, "no such user");
+    return User{found->pw_name, found->pw_uid, found->pw_gid, found->pw_dir};
 }
 
-// Mailboxes in the spool are written with the group that may create files there, not with root.
-void use_spool_group(SpawnReply& reply, const std::string& directory)
+// Mailboxes in the spool are written with the group that may create files there.
+Result<uint32_t> spool_group(const User& user, const std::string& directory)
 {
     struct stat status;
-    if (::stat(directory.c_str(), &status) != 0 || (status.st_mode & S_IWOTH) || status.st_uid == reply.uid)
-        return;
+    if (::stat(directory.c_str(), &status) != 0 || (status.st_mode & S_IWOTH) || status.st_uid == user.uid)
+        return user.gid;
     if (status.st_mode & S_IWGRP)
-        reply.gid = status.st_gid;
-    else
-        reply = SpawnReply(Status::Refused, cat("mail_spool_directory ", directory, " is not writable by its group"));
+        return status.st_gid;
+    return Error(ErrorKind::Temporary, cat("mail_spool_directory ", directory, " is not writable by its group"));
 }
 
-SpawnReply resolve(const SpawnRequest& request, const SpawnerSettings& settings)
+Result<Mandate> for_mailbox(const std::string& name, const Settings& settings)
 {
-    if (request.kind == SpawnRequest::Kind::StartIds) {
-        if (request.uid < settings.minimum_uid || request.gid == 0)
-            return SpawnReply(Status::Refused, cat("uid ", request.uid, " or gid ", request.gid,
-                                                   " is too low (virtual_minimum_uid)"));
-        SpawnReply reply(Status::Ok, "");
-        reply.uid = request.uid;
-        reply.gid = request.gid;
-        return reply;
+    auto user = find_user(name);
+    if (!user)
+        return std::move(user.error());
+    Mandate mandate(Mandate::Kind::Mailbox, user->uid, user->gid, std::string());
+    if (!settings.home_mailbox.empty()) {
+        mandate.path = cat(user->home, '/', settings.home_mailbox);
+        return mandate;
     }
-    SpawnReply reply = find_user(request.name);
-    if (reply.status == Status::Ok && request.spool)
-        use_spool_group(reply, settings.spool_directory);
-    return reply;
+    auto group = spool_group(*user, settings.spool_directory);
+    if (!group)
+        return std::move(group.error());
+    mandate.gid = *group;
+    const bool maildirs = settings.spool_directory.ends_with('/');
+    mandate.path = cat(settings.spool_directory, maildirs ? "" : "/", user->name, maildirs ? "/" : "");
+    return mandate;
 }
 
-const char* refusal(const SpawnReply& reply)
+Result<Mandate> for_files(const Settings& settings)
 {
+    if (!settings.files_in_aliases && !settings.files_in_includes)
+        return Error(ErrorKind::Temporary, "mail to files is not permitted here");
+    auto user = find_user(settings.default_user);
+    if (!user)
+        return Error(ErrorKind::Temporary, cat("default_privs = ", settings.default_user, ": ", user.error().text()));
+    return Mandate(Mandate::Kind::Files, user->uid, user->gid, std::string());
+}
+
+Result<Mandate> for_ids(uint32_t uid, uint32_t gid, const Settings& settings)
+{
+    const uint32_t least = settings.minimum_uid;
+    if (uid < least || (settings.only_uid && uid != *settings.only_uid))
+        return Error(ErrorKind::Temporary, cat("uid ", uid, " is not one of virtual_uid_maps, or below virtual_minimum_uid"));
+    if (settings.only_gid ? gid != *settings.only_gid : gid < least)
+        return Error(ErrorKind::Temporary, cat("gid ", gid, " is not one of virtual_gid_maps, or below virtual_minimum_uid"));
+    return Mandate(Mandate::Kind::Below, uid, gid, settings.virtual_base);
+}
+
+// What a worker for this request may do.
+Result<Mandate> decide(const SpawnRequest& request, const Settings& settings)
+{
+    const bool is_virtual = settings.mode == Mode::Virtual;
+    if (is_virtual != (request.kind == SpawnRequest::Kind::StartIds))
+        return Error(ErrorKind::Temporary, "this spawner serves another program");
+    switch (request.kind) {
+    case SpawnRequest::Kind::StartIds:
+        return for_ids(request.uid, request.gid, settings);
+    case SpawnRequest::Kind::StartFiles:
+        return for_files(settings);
+    case SpawnRequest::Kind::FindUser:
+    case SpawnRequest::Kind::StartUser:
+        break;
+    }
+    return for_mailbox(request.name, settings);
+}
+
+// Nothing is delivered with the uid or the gid of root, whatever a table, a user's entry or the group of a
+// directory says.
+Result<void> refuse_root(const Mandate& mandate)
+{
+    const char* why = nullptr;
     if (::geteuid() != 0)
-        return reply.uid == ::geteuid() ? nullptr : "not running as root: can deliver as our own user only";
-    return reply.uid == 0 ? "no delivery into a mailbox of root: name an alias for root in aliases(5)" : nullptr;
+        why = mandate.uid == ::geteuid() ? nullptr : "not running as root: can deliver as our own user only";
+    else if (mandate.uid == 0)
+        why = "no delivery into a mailbox of root: name an alias for root in aliases(5)";
+    else if (mandate.gid == 0)
+        why = "no delivery with the group of root";
+    if (why)
+        return Error(ErrorKind::Temporary, why);
+    return Result<void>();
 }
 
 // Forks the worker; what the spawner keeps is nothing.
-UniqueFd start_worker(SpawnReply& reply, const SpawnerSettings& settings, int own_link)
+Result<UniqueFd> start_worker(const Mandate& mandate, const Settings& settings, int own_link)
 {
-    if (const char* why = refusal(reply)) {
-        reply.status = Status::Refused;
-        reply.text = why;
-        return UniqueFd();
-    }
+    RETURN_IF_ERROR(refuse_root(mandate));
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-        reply = SpawnReply(Status::Refused, cat("socketpair: ", strerror(errno)));
-        return UniqueFd();
-    }
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return Error::system("socketpair", errno);
     UniqueFd router_end(ends[0]);
     UniqueFd worker_end(ends[1]);
     const pid_t child = ::fork();
-    if (child < 0) {
-        reply = SpawnReply(Status::Refused, cat("fork: ", strerror(errno)));
-        return UniqueFd();
-    }
+    if (child < 0)
+        return Error::system("fork", errno);
     if (child == 0) {
         ::close(own_link);
         router_end.reset();
         ::prctl(PR_SET_NAME, "local-worker");
-        if (!become_user(reply.uid, reply.gid))
+        if (!become_user(mandate.uid, mandate.gid))
             ::_exit(1);
-        run_worker(std::move(worker_end), settings.worker_threads);
+        run_worker(std::move(worker_end), mandate, settings.rules, settings.worker_threads);
         ::_exit(0);
     }
     return router_end;
+}
+
+SpawnReply answer(const SpawnRequest& request, const Settings& settings, int own_link, UniqueFd& worker)
+{
+    auto mandate = decide(request, settings);
+    if (!mandate)
+        return SpawnReply(mandate.error().kind() == ErrorKind::NotFound ? Status::NoUser : Status::Refused,
+                          mandate.error().text());
+    SpawnReply reply(Status::Ok, "");
+    reply.uid = mandate->uid;
+    reply.gid = mandate->gid;
+    if (mandate->kind == Mandate::Kind::Mailbox)
+        reply.mailbox = mandate->path;
+    if (request.kind == SpawnRequest::Kind::FindUser)
+        return reply;
+    auto started = start_worker(*mandate, settings, own_link);
+    if (!started)
+        return SpawnReply(Status::Refused, started.error().text());
+    worker = std::move(*started);
+    return reply;
 }
 
 void send_reply(int link, const std::string& bytes, const UniqueFd& worker)
@@ -198,7 +210,7 @@ void send_reply(int link, const std::string& bytes, const UniqueFd& worker)
     ::sendmsg(link, &message, MSG_NOSIGNAL);
 }
 
-[[noreturn]] void serve_requests(int link, const SpawnerSettings& settings)
+[[noreturn]] void serve_requests(int link, const Settings& settings)
 {
     char bytes[longest_request];
     while (true) {
@@ -211,10 +223,8 @@ void send_reply(int link, const std::string& bytes, const UniqueFd& worker)
             SpawnRequest::decode(std::string_view(bytes + serial_size, static_cast<size_t>(got) - serial_size));
         if (!request)
             ::_exit(1);
-        SpawnReply reply = resolve(*request, settings);
         UniqueFd worker;
-        if (reply.status == Status::Ok && request->kind != SpawnRequest::Kind::FindUser)
-            worker = start_worker(reply, settings, link);
+        const SpawnReply reply = answer(*request, settings, link, worker);
         send_reply(link, std::string(bytes, serial_size) + reply.encode(), worker);
     }
 }
@@ -232,7 +242,7 @@ int close_all_but(UniqueFd link)
 
 } // namespace
 
-Result<UniqueFd> start_spawner(const SpawnerSettings& settings)
+Result<UniqueFd> start_spawner(const Settings& settings)
 {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
@@ -249,6 +259,7 @@ Result<UniqueFd> start_spawner(const SpawnerSettings& settings)
         for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ})
             ::signal(number, SIG_IGN);
         ::prctl(PR_SET_NAME, "local-spawner");
+        ::dup2(STDOUT_FILENO, STDERR_FILENO); // `posthouse start` still reads what programs say on their way up
         if (::chdir("/") != 0)
             ::_exit(1);
         router_end.reset();

@@ -1,63 +1,27 @@
-// The spawner: the only part of local that keeps root. It looks users up and forks workers that become
-// them; it never sees a message, an address or a path of a mailbox. The router (which runs as the mail
-// owner) asks it over a socket of packets; both directions of these messages are here.
+// The spawner: the only part of local and virtual that keeps root. It looks users up and forks workers that
+// become them; it never sees a message or an address. The router (which runs as the mail owner, and reads
+// what strangers wrote) asks it over a socket of packets, see spawn_protocol.h. It is built for a router
+// that has been taken over:
 //
-// It starts a worker for a user of the passwd database, or for numeric ids not below
-// virtual_minimum_uid, and never for root.
+//   local    StartUser   the mailbox is home_mailbox below the user's home, or the user's own in
+//                        mail_spool_directory, by the spawner's own look at the user database
+//            StartFiles  the ids of default_privs, no user's mailbox, and not at all when allow_mail_to_files
+//                        names neither alias nor include
+//   virtual  StartIds    below virtual_mailbox_base only; the ids of static: tables and no others, else
+//                        none below virtual_minimum_uid
+//
+// Anything else is refused, and so are the uid and gid of root. What a worker may do is its Mandate, and
+// is fixed when it is forked.
 #pragma once
 
 #include "lib/base/result.h"
 #include "lib/base/unique_fd.h"
-
-#include <cstdint>
-#include <string>
-#include <string_view>
+#include "local/settings.h"
+#include "local/spawn_protocol.h"
 
 namespace posthouse::local {
 
-class SpawnerSettings {
-public:
-    SpawnerSettings() = default;
-    uint32_t minimum_uid = 100;  // virtual_minimum_uid
-    std::string spool_directory; // mail_spool_directory
-    size_t worker_threads = 20;
-};
-
-class SpawnRequest {
-public:
-    enum class Kind : uint8_t { FindUser = 1, StartUser = 2, StartIds = 3 };
-    SpawnRequest() = default;
-    SpawnRequest(Kind its_kind, std::string its_name, bool for_spool)
-        : kind(its_kind), name(std::move(its_name)), spool(for_spool)
-    {
-    }
-    std::string encode() const;
-    static Result<SpawnRequest> decode(std::string_view bytes);
-
-    Kind kind = Kind::FindUser;
-    std::string name;   // of the user
-    bool spool = false; // the gid is the one that may write to the mail spool directory
-    uint32_t uid = 0;   // StartIds
-    uint32_t gid = 0;
-};
-
-class SpawnReply {
-public:
-    enum class Status : uint8_t { Ok = 1, NoUser = 2, Refused = 3 };
-    SpawnReply() = default;
-    SpawnReply(Status its_status, std::string its_text) : status(its_status), text(std::move(its_text)) {}
-    std::string encode() const;
-    static Result<SpawnReply> decode(std::string_view bytes);
-
-    Status status = Status::Refused;
-    std::string text; // why not
-    uint32_t uid = 0;
-    uint32_t gid = 0;
-    std::string home;
-    // With a Start request that is Ok, the worker's socket comes beside the reply.
-};
-
 // Forks the spawner and returns the router's end of its socket. Call it before any thread exists.
-Result<UniqueFd> start_spawner(const SpawnerSettings& settings);
+Result<UniqueFd> start_spawner(const Settings& settings);
 
 } // namespace posthouse::local

@@ -1,6 +1,7 @@
 // The worker process: see worker.h.
 #include "local/worker.h"
 
+#include "lib/base/cat.h"
 #include "local/maildir.h"
 #include "local/mailbox_job.h"
 #include "local/mbox.h"
@@ -13,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -24,11 +26,12 @@ bool become_user(uid_t uid, gid_t gid)
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (::geteuid() != 0)
         return uid == ::geteuid();
-    if (uid == 0)
+    if (uid == 0 || gid == 0)
         return false;
     if (::setgroups(1, &gid) != 0 || ::setresgid(gid, gid, gid) != 0 || ::setresuid(uid, uid, uid) != 0)
         return false;
-    return ::setuid(0) != 0 && ::geteuid() == uid && ::getegid() == gid;
+    gid_t group = 0;
+    return ::setuid(0) != 0 && ::geteuid() == uid && ::getegid() == gid && ::getgroups(1, &group) == 1 && group == gid;
 }
 
 namespace {
@@ -71,7 +74,11 @@ bool receive(int link, std::vector<char>& space, Packet& packet)
 
 class Worker {
 public:
-    Worker(UniqueFd link, size_t most_threads) : link_(std::move(link)), most_threads_(most_threads) {}
+    // Both outlive the worker.
+    Worker(UniqueFd link, const Mandate& mandate, const MailboxRules& rules, size_t most_threads)
+        : link_(std::move(link)), mandate_(mandate), rules_(rules), most_threads_(most_threads)
+    {
+    }
     void run()
     {
         serve();
@@ -97,6 +104,8 @@ private:
     MailboxResult deliver(const Packet& packet);
 
     UniqueFd link_;
+    const Mandate& mandate_;
+    const MailboxRules& rules_;
     const size_t most_threads_;
     MaildirSet maildirs_;
     std::mutex mutex_; // guards what follows
@@ -132,8 +141,13 @@ void Worker::serve()
 void Worker::take_part_in_work()
 {
     const std::lock_guard lock(mutex_);
-    if (idle_ == 0 && threads_.size() + 1 < most_threads_)
+    if (idle_ > 0 || threads_.size() + 1 >= most_threads_)
+        return;
+    try {
         threads_.emplace_back([this] { serve(); });
+    } catch (const std::system_error&) {
+        // The user's processes are limited: those who are there take the next job when they have time.
+    }
 }
 
 MailboxResult Worker::deliver(const Packet& packet)
@@ -141,13 +155,18 @@ MailboxResult Worker::deliver(const Packet& packet)
     auto job = MailboxJob::decode(packet.body);
     if (!job || !packet.file)
         return MailboxResult(MailboxResult::Status::Deferred, "4.3.0", "delivery worker: malformed job");
+    if (const char* why = mandate_.refusal(*job))
+        return MailboxResult(MailboxResult::Status::Deferred, "4.3.0", cat("delivery worker: refused ", job->path, ": ", why));
     if (job->kind == MailboxJob::Kind::Maildir)
-        return maildirs_.deliver(*job, packet.file.get());
-    return deliver_to_mbox(*job, packet.file.get());
+        return maildirs_.deliver(*job, rules_, packet.file.get());
+    return deliver_to_mbox(*job, rules_, packet.file.get());
 }
 
 } // namespace
 
-void run_worker(UniqueFd link, size_t most_threads) { Worker(std::move(link), most_threads).run(); }
+void run_worker(UniqueFd link, const Mandate& mandate, const MailboxRules& rules, size_t most_threads)
+{
+    Worker(std::move(link), mandate, rules, most_threads).run();
+}
 
 } // namespace posthouse::local

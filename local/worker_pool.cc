@@ -64,8 +64,16 @@ struct WorkerPool::Turn {
 Account Account::of_ids(uint32_t uid, uint32_t gid)
 {
     Account account;
+    account.start = SpawnRequest::Kind::StartIds;
     account.uid = uid;
     account.gid = gid;
+    return account;
+}
+
+Account Account::of_files()
+{
+    Account account;
+    account.start = SpawnRequest::Kind::StartFiles;
     return account;
 }
 
@@ -97,16 +105,15 @@ Task<Result<SpawnReply>> WorkerPool::ask_spawner(SpawnRequest request, UniqueFd&
     co_return SpawnReply::decode(answer->bytes);
 }
 
-Task<Result<std::optional<Account>>> WorkerPool::find_user(std::string name, bool spool, Deadline deadline)
+Task<Result<std::optional<Account>>> WorkerPool::find_user(std::string name, Deadline deadline)
 {
     if (name.size() > longest_user_name)
         co_return std::optional<Account>();
-    const std::string key = cat(name, spool ? "/spool" : "/");
-    const auto known = users_.find(key);
+    const auto known = users_.find(name);
     if (known != users_.end() && known->second.until > loop_.now())
         co_return known->second.account;
     UniqueFd none;
-    auto reply = co_await ask_spawner(SpawnRequest(SpawnRequest::Kind::FindUser, name, spool), none, deadline);
+    auto reply = co_await ask_spawner(SpawnRequest(SpawnRequest::Kind::FindUser, name), none, deadline);
     if (!reply)
         co_return std::move(reply.error());
     if (reply->status == SpawnReply::Status::Refused)
@@ -115,20 +122,18 @@ Task<Result<std::optional<Account>>> WorkerPool::find_user(std::string name, boo
     if (reply->status == SpawnReply::Status::Ok) {
         account.emplace();
         account->name = name;
-        account->spool = spool;
+        account->mailbox = reply->mailbox;
         account->uid = reply->uid;
         account->gid = reply->gid;
-        account->home = reply->home;
     }
     if (users_.size() < most_remembered)
-        users_[key] = Remembered{loop_.now() + remember_user, account};
+        users_[name] = Remembered{loop_.now() + remember_user, account};
     co_return account;
 }
 
 Task<Result<void>> WorkerPool::start(std::shared_ptr<Worker> worker, Account account, Deadline deadline)
 {
-    const auto kind = account.name.empty() ? SpawnRequest::Kind::StartIds : SpawnRequest::Kind::StartUser;
-    SpawnRequest request(kind, account.name, account.spool);
+    SpawnRequest request(account.start, account.name);
     request.uid = account.uid;
     request.gid = account.gid;
     UniqueFd socket;
@@ -136,8 +141,9 @@ Task<Result<void>> WorkerPool::start(std::shared_ptr<Worker> worker, Account acc
     if (!reply)
         co_return std::move(reply.error());
     if (reply->status != SpawnReply::Status::Ok || !socket)
-        co_return Error(ErrorKind::Temporary, "4.3.5", reply->text);
-    if (reply->uid != account.uid || reply->gid != account.gid)
+        co_return Error(ErrorKind::Temporary, "4.3.5", reply->text.empty() ? "no such user any more" : reply->text);
+    const bool as_found = reply->uid == account.uid && reply->gid == account.gid && reply->mailbox == account.mailbox;
+    if (account.start == SpawnRequest::Kind::StartUser && !as_found)
         co_return Error(ErrorKind::Temporary, "4.3.0", cat("user ", account.name, " has changed"));
     worker->link = std::make_unique<PacketLink>(loop_, std::move(socket));
     co_return Result<void>();
@@ -146,12 +152,11 @@ Task<Result<void>> WorkerPool::start(std::shared_ptr<Worker> worker, Account acc
 // A worker that is ready for one more job.
 Task<Result<std::shared_ptr<WorkerPool::Worker>>> WorkerPool::worker_for(Account account, Deadline deadline)
 {
-    const Key key(account.uid, account.gid);
     while (true) {
-        std::shared_ptr<Worker> worker = workers_[key];
+        std::shared_ptr<Worker> worker = workers_[account];
         if (!worker || worker->failed || (worker->link && worker->link->broken())) {
             worker = std::make_shared<Worker>(loop_);
-            workers_[key] = worker;
+            workers_[account] = worker;
             const Starting starting(*worker);
             auto started = co_await start(worker, account, deadline);
             worker->last_used = loop_.now();

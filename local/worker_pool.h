@@ -1,5 +1,5 @@
 // WorkerPool: the router's side of users and workers. Looks users up (by the spawner, with a short
-// memory), keeps one worker process for each uid and gid, gives it jobs, and lets it go when it is idle.
+// memory), keeps one worker process for each account, gives it jobs, and lets it go when it is idle.
 #pragma once
 
 #include "lib/base/result.h"
@@ -9,28 +9,32 @@
 #include "lib/event/task.h"
 #include "local/mailbox_job.h"
 #include "local/packet_link.h"
-#include "local/spawner.h"
+#include "local/spawn_protocol.h"
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 
 namespace posthouse::local {
 
-// Whom a worker is to become.
+// For whom a worker is wanted, in the spawner's terms.
 class Account {
 public:
     Account() = default;
-    static Account of_ids(uint32_t uid, uint32_t gid);
+    static Account of_ids(uint32_t uid, uint32_t gid); // virtual mailboxes
+    static Account of_files();                         // files named in aliases(5)
 
-    std::string name;   // empty: numeric ids
-    bool spool = false; // with the mail spool's group
+    SpawnRequest::Kind start = SpawnRequest::Kind::StartUser;
+    std::string name; // of the user
+    // Of a user: as the spawner found it, for a worker's mandate is one mailbox. Else the ids asked for.
+    std::string mailbox;
     uint32_t uid = 0;
     uint32_t gid = 0;
-    std::string home;
+
+    auto operator<=>(const Account&) const = default;
 };
 
 class WorkerPool {
@@ -41,7 +45,7 @@ public:
     WorkerPool& operator=(const WorkerPool&) = delete;
 
     // nullopt: there is no such user. Errors are temporary.
-    Task<Result<std::optional<Account>>> find_user(std::string name, bool spool, Deadline deadline);
+    Task<Result<std::optional<Account>>> find_user(std::string name, Deadline deadline);
 
     // `message` must stay open until the task ends. An Error is temporary: whether the message was
     // delivered is then not known.
@@ -56,7 +60,6 @@ private:
     struct Starting;
     struct Place;
     struct Turn;
-    using Key = std::pair<uint32_t, uint32_t>;
     struct Remembered {
         Instant until;
         std::optional<Account> account;
@@ -72,7 +75,7 @@ private:
     Duration max_idle_;
     size_t jobs_at_a_time_;
     std::map<std::string, Remembered> users_;
-    std::map<Key, std::shared_ptr<Worker>> workers_; // owners: this, and the deliveries that use it
+    std::map<Account, std::shared_ptr<Worker>> workers_; // owners: this, and the deliveries that use it
     // mbox files with a job under way: the next one waits here, not for a lock. Owners of an Event: this
     // and those who wait for it.
     std::map<std::string, std::shared_ptr<Event>> files_;

@@ -1,9 +1,11 @@
 // The whole agent against a made-up qmgr: real spawner, real workers, real mailboxes.
 #include "local/agent_session.h"
 #include "local/local_delivery.h"
+#include "local/spawner.h"
 #include "local/virtual_delivery.h"
 
 #include "lib/config/config.h"
+#include "lib/log/log.h"
 
 #include "t/support/catch.h"
 #include "t/support/run_task.h"
@@ -28,23 +30,29 @@ uint32_t test_gid() { return ::geteuid() == 0 ? 12345 : ::getegid(); }
 
 class Agent {
 public:
-    Agent() : pool(loop, 2)
+    explicit Agent(Mode mode = Mode::Virtual) : pool(loop, 2)
     {
+        settings.mode = mode;
         settings.host_name = "ours.example";
         settings.origin = "ours.example";
         settings.delimiters = "+";
         settings.minimum_uid = ::geteuid() == 0 ? 100 : 1;
         settings.virtual_base = scratch.directory + "/v";
         settings.worker_threads = 4;
-        settings.locks = MailboxJob::LockFcntl;
+        settings.rules.host_name = "ours.example";
+        settings.rules.locks = MailboxRules::LockFcntl;
         std::filesystem::create_directory(settings.virtual_base);
         ::chmod(scratch.directory.c_str(), 0755);
         if (::geteuid() == 0)
             REQUIRE(::chown(settings.virtual_base.c_str(), test_uid(), test_gid()) == 0);
-        SpawnerSettings spawner;
-        spawner.minimum_uid = settings.minimum_uid;
-        spawner.worker_threads = settings.worker_threads;
-        auto started = start_spawner(spawner);
+        const passwd* entry = ::geteuid() == 0 ? ::getpwnam("nobody") : ::getpwuid(::geteuid());
+        REQUIRE(entry);
+        user = entry->pw_name;
+        settings.spool_directory = scratch.directory + "/spool/";
+        settings.default_user = user;
+        std::filesystem::create_directory(settings.spool_directory);
+        ::chmod(settings.spool_directory.c_str(), 01777);
+        auto started = start_spawner(settings);
         REQUIRE(started);
         workers = std::make_unique<WorkerPool>(loop, std::move(*started), Duration::seconds(10), settings.worker_threads);
     }
@@ -68,8 +76,7 @@ public:
             made.indexes.push_back(static_cast<uint32_t>(made.indexes.size()));
             made.envelope.recipients.emplace_back(recipient);
         }
-        made.content.offset = test::Scratch::content_offset;
-        made.content.size = text.size();
+        made.content = test::Scratch::content_info(text);
         made.file = scratch.message(text);
         return made;
     }
@@ -87,9 +94,13 @@ public:
         CHECK(queue::AgentHello::from_frame(*hello)->max_concurrent > 0);
         REQUIRE(qmgr.post(std::move(request).to_frame()));
         auto frame = test::run_task(loop, qmgr.receive(soon));
+        std::vector<queue::RecipientOutcome> ahead;
+        for (; frame && frame->type == queue::RecipientOutcome::type; frame = test::run_task(loop, qmgr.receive(soon)))
+            ahead.push_back(*queue::RecipientOutcome::from_frame(*frame));
         REQUIRE(frame);
         auto done = queue::DeliveryDone::from_frame(*frame);
         REQUIRE(done);
+        done->outcomes.insert(done->outcomes.begin(), ahead.begin(), ahead.end());
         session.drain();
         test::run_task(loop, wait_for(group));
         return std::move(*done);
@@ -99,6 +110,7 @@ public:
     Loop loop;
     ThreadPool pool;
     test::Scratch scratch;
+    std::string user; // whom local can deliver to
     Settings settings;
     std::unique_ptr<WorkerPool> workers;
     uint64_t serial = 0;
@@ -157,18 +169,17 @@ private:
     };
 };
 
+// The path of a file that the agent's user may write to.
+std::string agent_file(const Agent& agent, const std::string& name)
+{
+    return cat(agent.settings.spool_directory, name);
+}
+
 // local with these aliases; mailboxes are Maildirs below "spool". The user is `user`.
 class LocalAgent : public Agent {
 public:
-    explicit LocalAgent(const std::string& aliases)
+    explicit LocalAgent(const std::string& aliases) : Agent(Mode::Local)
     {
-        const passwd* entry = ::geteuid() == 0 ? ::getpwnam("nobody") : ::getpwuid(::geteuid());
-        REQUIRE(entry);
-        user = entry->pw_name;
-        settings.spool_directory = scratch.directory + "/spool/";
-        settings.default_user = user;
-        std::filesystem::create_directory(settings.spool_directory);
-        ::chmod(settings.spool_directory.c_str(), 01777);
         std::vector<config::Fault> faults;
         auto parsed = config::Config::parse("myhostname = ours.example\nmydestination = ours.example\n"
                                             "inet_interfaces = loopback-only\n", config::Overrides(), faults);
@@ -185,7 +196,6 @@ public:
     }
     static Task<Result<bool>> is_ours(std::string domain) { co_return domain == "ours.example"; }
 
-    std::string user;
     Forwards forwards;
     std::unique_ptr<config::Config> config;
     std::unique_ptr<queue::IntakeTables> intake;
@@ -241,13 +251,66 @@ TEST_CASE("a list's owner becomes the sender and ends the sender's wishes")
     CHECK(agent.forwards.messages[0].envelope.recipients[0].notify == mail::NotifyDefault);
 }
 
-TEST_CASE("an alias that keeps a copy delivers it here and forwards the rest")
+TEST_CASE("an alias that keeps a copy gives the user's own mailbox a recipient that no alias catches")
 {
     LocalAgent probe("inline:{a=b}");
     LocalAgent agent("inline:{{" + probe.user + "=" + probe.user + ", x@else.example}}");
     CHECK(one(agent, *agent.delivery, agent.user + "@ours.example") == "sent 2.0.0 forwarded as 4Forwarded");
-    CHECK(agent.scratch.names_in("spool/" + agent.user + "/new").size() == 1);
-    CHECK(agent.forwards.messages.at(0).envelope.recipients.size() == 1);
+    const auto& recipients = agent.forwards.messages.at(0).envelope.recipients;
+    REQUIRE(recipients.size() == 2);
+    CHECK(recipients[0].address == "\"\\\\" + agent.user + "\"@ours.example");
+    CHECK(one(agent, *agent.delivery, recipients[0].address) == "sent 2.0.0 delivered to maildir");
+    CHECK(agent.forwards.messages.size() == 1);
+}
+
+TEST_CASE("each end of an alias has its own fate: none waits for another one, none is repeated for another one")
+{
+    LocalAgent probe("inline:{a=b}");
+    const std::string file = agent_file(probe, "file");
+    LocalAgent agent("inline:{{all=no-such-user, \"|/bin/sort -u\", " + file + ", x@else.example}, owner-all=joe}");
+    CHECK(one(agent, *agent.delivery, "all@ours.example") == "sent 2.0.0 forwarded as 4Forwarded");
+    REQUIRE(agent.forwards.messages.size() == 1);
+    const mail::Envelope envelope = agent.forwards.messages[0].envelope;
+    CHECK(envelope.sender == "owner-all@ours.example"); // who gets what is returned
+    REQUIRE(envelope.recipients.size() == 4);
+    CHECK(one(agent, *agent.delivery, envelope.recipients[0].address).starts_with("bounced 5.1.1 "));
+    CHECK(one(agent, *agent.delivery, envelope.recipients[1].address) ==
+          "deferred 4.3.3 delivery to commands is not available: |/bin/sort -u");
+    CHECK(envelope.recipients[2].address == "\"all:" + file + "\"@ours.example");
+    CHECK(one(agent, *agent.delivery, envelope.recipients[2].address) == "sent 2.0.0 delivered to file: " + file);
+    CHECK(one(agent, *agent.delivery, envelope.recipients[2].address) == "sent 2.0.0 delivered to file: " + file);
+    CHECK(envelope.recipients[3].address == "x@else.example");
+    CHECK(agent.forwards.messages.size() == 1);
+}
+
+TEST_CASE("nobody can address a file that no alias leads to")
+{
+    LocalAgent agent("inline:{{all=/dev/null, x@else.example}}");
+    CHECK(one(agent, *agent.delivery, "\"all:/etc/passwd\"@ours.example").starts_with("bounced 5.1.1 "));
+    CHECK(one(agent, *agent.delivery, "\"/etc/passwd\"@ours.example").starts_with("bounced 5.1.1 "));
+    CHECK(one(agent, *agent.delivery, "\"nothing:/dev/null\"@ours.example").starts_with("bounced 5.1.1 "));
+    CHECK(one(agent, *agent.delivery, "\"all:/dev/null\"@ours.example") == "sent 2.0.0 delivered to file: /dev/null");
+}
+
+TEST_CASE("a queue out of reach leaves an alias for several undone as a whole")
+{
+    LocalAgent agent("inline:{{all=/dev/null, x@else.example}}");
+    agent.forwards.broken = true;
+    CHECK(one(agent, *agent.delivery, "all@ours.example").starts_with("deferred 4.3.0 "));
+}
+
+TEST_CASE("damaged content is neither delivered nor forwarded")
+{
+    LocalAgent agent("inline:{r=x@else.example}");
+    for (const std::string& recipient : {agent.user + "@ours.example", std::string("r@ours.example")}) {
+        auto request = agent.request({recipient});
+        request.content.crc32c ^= 1;
+        const auto done = agent.run(*agent.delivery, std::move(request));
+        CHECK(done.outcomes.at(0).status == DeliveryStatus::Deferred);
+        CHECK(done.outcomes[0].text.find("the content does not agree with its checksum") != std::string::npos);
+    }
+    CHECK(agent.forwards.messages.empty());
+    CHECK(agent.scratch.names_in("spool/" + agent.user + "/new").empty());
 }
 
 TEST_CASE("commands wait in the queue, files in include lists are refused, a queue out of reach defers")
@@ -374,39 +437,39 @@ TEST_CASE("a delivery that is cancelled at any of its steps leaves nothing behin
     CHECK(one(agent, *agent.delivery, user) == "sent 2.0.0 delivered to maildir");
 }
 
+TEST_CASE("outcomes that need more than a frame may have all arrive")
+{
+    class Wordy final : public RecipientDelivery {
+    public:
+        Task<Outcome> deliver(const queue::DeliveryRequest&, size_t, const MessageHead&) override
+        {
+            co_return Outcome::deferred("4.2.0", std::string(2000, 'x'));
+        }
+        bool stale() const override { return false; }
+    };
+    log::Sink nowhere; // 20 MB of lines
+    nowhere.to = log::Sink::To::File;
+    nowhere.path = "/dev/null";
+    REQUIRE(log::open(nowhere));
+    Agent agent;
+    Wordy delivery;
+    const std::vector<std::string> recipients(10000, "u@v"); // 20 MB of reasons
+    CHECK(agent.run(delivery, agent.request(recipients)).outcomes.size() == recipients.size());
+    REQUIRE(log::open(log::Sink()));
+}
+
 TEST_CASE("a job that cannot be sent to a worker is deferred, and the next one is delivered")
 {
     Agent agent;
     auto delivery = agent.virtual_delivery("static:u/", cat("static:", test_uid()));
     CHECK(one(agent, *delivery, "u@v").find("sent") == 0);
     // A job that is too long for a packet waits; it does not harm the worker.
-    agent.settings.host_name = std::string(200000, 'x');
-    CHECK(one(agent, *delivery, "u@v").find("deferred 4.3.0") == 0);
-    agent.settings.host_name = "ours.example";
+    auto request = agent.request({"u@v"});
+    request.envelope.sender = std::string(60000, 'x');
+    request.envelope.recipients[0].original = request.envelope.sender;
+    const auto done = agent.run(*delivery, std::move(request));
+    CHECK(done.outcomes.at(0).status == DeliveryStatus::Deferred);
     CHECK(one(agent, *delivery, "u@v").find("sent") == 0);
-}
-
-TEST_CASE("the spawner finds users, and starts nobody as root or below the smallest uid")
-{
-    Agent agent;
-    const Deadline soon = Deadline::after(Duration::seconds(5));
-    auto root = test::run_task(agent.loop, agent.workers->find_user("root", false, soon));
-    REQUIRE((root && *root));
-    CHECK((*root)->uid == 0);
-    auto nobody = test::run_task(agent.loop, agent.workers->find_user("no-such-user", false, soon));
-    REQUIRE(nobody);
-    CHECK_FALSE(*nobody);
-    for (const std::string& strange : {std::string("../x"), std::string("a/b"), std::string("-x"), std::string(),
-                                       std::string("a:b"), std::string(300, 'x'), std::string(100000, 'x')})
-        CHECK_FALSE(*test::run_task(agent.loop, agent.workers->find_user(strange, false, soon)));
-    const MailboxJob job = agent.scratch.job(MailboxJob::Kind::Maildir, "r", content);
-    const UniqueFd message = agent.scratch.message(content);
-    auto as_root = test::run_task(agent.loop, agent.workers->deliver(**root, job, message.get(), soon));
-    REQUIRE_FALSE(as_root);
-    CHECK(as_root.error().dsn() == "4.3.5");
-    auto low = test::run_task(agent.loop, agent.workers->deliver(Account::of_ids(0, 5), job, message.get(), soon));
-    REQUIRE_FALSE(low);
-    CHECK(agent.scratch.names_in("r").empty());
 }
 
 TEST_CASE("a worker process holds neither root nor any descriptor of ours")

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lib/base/cat.h"
+#include "lib/base/crc32c.h"
 #include "lib/base/file.h"
 #include "lib/base/unique_fd.h"
 #include "local/mailbox_job.h"
@@ -22,6 +23,8 @@ public:
     {
         char name[] = "/tmp/posthouse-local-XXXXXX";
         directory = ::mkdtemp(name);
+        rules.host_name = "test.example";
+        rules.locks = local::MailboxRules::LockFcntl | local::MailboxRules::LockDotfile;
     }
     ~Scratch() { std::filesystem::remove_all(directory); }
     Scratch(const Scratch&) = delete;
@@ -36,6 +39,14 @@ public:
             throw std::runtime_error("cannot write " + path);
         return UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     }
+    static queue::ContentInfo content_info(const std::string& content)
+    {
+        queue::ContentInfo info;
+        info.offset = content_offset;
+        info.size = content.size();
+        info.crc32c = crc32c(content);
+        return info;
+    }
     local::MailboxJob job(local::MailboxJob::Kind kind, const std::string& name, const std::string& content)
     {
         local::MailboxJob job;
@@ -43,10 +54,7 @@ public:
         job.path = cat(directory, '/', name);
         job.headers = "Return-Path: <a@b>\nDelivered-To: c@d\n";
         job.sender = "a@b";
-        job.host_name = "test.example";
-        job.content_offset = content_offset;
-        job.content_size = content.size();
-        job.locks = local::MailboxJob::LockFcntl | local::MailboxJob::LockDotfile;
+        job.content = content_info(content);
         return job;
     }
     std::string read(const std::string& name) const
@@ -66,6 +74,7 @@ public:
     }
 
     std::string directory;
+    local::MailboxRules rules;
 
 private:
     int count_ = 0;

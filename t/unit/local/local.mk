@@ -6,5 +6,6 @@ t_unit_local_local_test_SOURCES = \
 	%reldir%/alias_expansion_test.cc \
 	%reldir%/fixture.h \
 	%reldir%/mailbox_test.cc \
+	%reldir%/spawner_test.cc \
 	%reldir%/text_test.cc
 t_unit_local_local_test_LDADD = local/liblocal.a $(TEST_LDADD)

@@ -2,7 +2,7 @@
 #include "local/mailbox_delivery.h"
 #include "local/message_copy.h"
 #include "local/message_head.h"
-#include "local/spawner.h"
+#include "local/spawn_protocol.h"
 #include "local/virtual_delivery.h"
 
 #include "t/support/catch.h"
@@ -79,6 +79,17 @@ TEST_CASE("a virtual mailbox's path stays below its base")
     CHECK(virtual_path("/base", "d/..u") == "/base/d/..u");
 }
 
+TEST_CASE("a file or command of an alias has an address that no rewriting can take for another one")
+{
+    using Kind = Destination::Kind;
+    CHECK(local_part_of("staff", Destination(Kind::File, "/var/mail/Archive/", "", false)) == "staff:/var/mail/Archive/");
+    CHECK(local_part_of("staff", Destination(Kind::Command, "/bin/filter", "", false)) == "staff:|/bin/filter");
+    const std::string odd = local_part_of("staff", Destination(Kind::Command, "/bin/x -a \"b%c@d!e\"", "", false));
+    CHECK(odd.starts_with("staff:#"));
+    CHECK(odd != local_part_of("staff", Destination(Kind::Command, "/bin/x -a \"b%c@d!f\"", "", false)));
+    CHECK(local_part_of("staff", Destination(Kind::File, std::string(5000, '/'), "", false)).size() < 20);
+}
+
 TEST_CASE("luser_relay can name the parts of the recipient")
 {
     CHECK(expand_relay("$user@other.example", "joe+x", "d.example", "+") == "joe@other.example");
@@ -92,17 +103,19 @@ TEST_CASE("jobs, results and the spawner's messages survive the wire, and nothin
     MailboxJob job;
     job.path = "/a/b";
     job.headers = "H: 1\n";
-    job.size_limit = 12345;
+    job.content.size = 12345;
+    job.content.crc32c = 77;
     const std::string bytes = job.encode();
     CHECK(MailboxJob::decode(bytes)->path == "/a/b");
-    CHECK(MailboxJob::decode(bytes)->size_limit == 12345);
+    CHECK(MailboxJob::decode(bytes)->content.size == 12345);
+    CHECK(MailboxJob::decode(bytes)->content.crc32c == 77);
     for (size_t size = 0; size < bytes.size(); ++size)
         CHECK_FALSE(MailboxJob::decode(std::string_view(bytes).substr(0, size)));
     CHECK_FALSE(MailboxJob::decode(bytes + "x"));
     const std::string result = MailboxResult(MailboxResult::Status::Failed, "5.0.0", "why").encode();
     CHECK(MailboxResult::decode(result)->text == "why");
     CHECK_FALSE(MailboxResult::decode(result.substr(1)));
-    SpawnRequest request(SpawnRequest::Kind::StartUser, "joe", true);
+    const SpawnRequest request(SpawnRequest::Kind::StartUser, "joe");
     CHECK(SpawnRequest::decode(request.encode())->name == "joe");
-    CHECK_FALSE(SpawnRequest::decode(SpawnRequest(SpawnRequest::Kind::StartUser, std::string(300, 'x'), true).encode()));
+    CHECK_FALSE(SpawnRequest::decode(SpawnRequest(SpawnRequest::Kind::StartUser, std::string(300, 'x')).encode()));
 }
