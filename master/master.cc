@@ -35,6 +35,9 @@ FILES
 	    Locked while master runs.
 
 DIAGNOSTICS
+	With -d, exit status 0 when every program that is started at once came up, 1 when one did not (the others
+	serve all the same) or when nothing could be started.
+
 	A child that ends with a status other than 0 is logged with a warning. Faults of the configuration at
 	the start go to standard error, all at once; at a reload to the log, and the old one stays in force.
 
@@ -154,6 +157,21 @@ bool bring_up(Loop& loop, const Supervisor& supervisor)
     return goes_on;
 }
 
+// False when a service did not come up; the others go on.
+bool report_failing(const Supervisor& supervisor)
+{
+    const std::vector<std::string> names = supervisor.failing();
+    std::string list;
+    for (const std::string& name : names)
+        append_to(list, list.empty() ? "" : ", ", name);
+    if (names.empty())
+        return true;
+    log::echo_to_stderr(true);
+    log::warning("the mail system runs, but without: ", list, "; tried again every service_throttle_time");
+    log::echo_to_stderr(false);
+    return false;
+}
+
 // The parent waits until the child says that it is up, or has ended with its reason on standard error.
 void go_into_background(UniqueFd& ready)
 {
@@ -167,8 +185,9 @@ void go_into_background(UniqueFd& ready)
         log::fatal(Error::system("fork", errno).text());
     if (child > 0) {
         ready.reset();
-        char byte;
-        ::_exit(::read(reading.get(), &byte, 1) == 1 ? 0 : 1);
+        char failed = 1;
+        (void)!::read(reading.get(), &failed, 1); // nothing comes when it has ended
+        ::_exit(failed ? 1 : 0);
     }
     ::setsid();
 }
@@ -193,6 +212,7 @@ Result<void> run(const Options& options)
     if (!configuration)
         return std::move(configuration.error());
     prepare_process();
+    RETURN_IF_ERROR(service::open_log(*configuration->config, "master"));
     RETURN_IF_ERROR(service::make_directories(*configuration->config));
     auto lock = lock_pid_file(configuration->config->text("queue_directory"));
     if (!lock)
@@ -201,7 +221,6 @@ Result<void> run(const Options& options)
     if (options.detach)
         go_into_background(ready);
     RETURN_IF_ERROR(write_pid(*lock));
-    RETURN_IF_ERROR(service::open_log(*configuration->config, "master"));
     Loop loop;
     Supervisor supervisor(loop);
     loop.on_signal(SIGCHLD, [&] { supervisor.reap(); });
@@ -220,10 +239,11 @@ Result<void> run(const Options& options)
     log::info("daemon started -- version ", configuration->config->text("mail_version"), ", configuration ",
               options.directory);
     const bool goes_on = bring_up(loop, supervisor);
+    const char failed = goes_on && report_failing(supervisor) ? 0 : 1;
     if (options.detach)
         close_input_and({STDERR_FILENO});
     if (ready)
-        (void)!::write(ready.get(), "", 1);
+        (void)!::write(ready.get(), &failed, 1);
     ready.reset();
     if (goes_on)
         loop.run();
@@ -241,6 +261,7 @@ int main(int argc, char** argv)
     if (done)
         return 0;
     fprintf(stderr, "posthouse: fatal: %s\n", done.error().full_text().c_str());
-    posthouse::log::write(posthouse::log::Level::Fatal, done.error().full_text());
+    if (posthouse::log::is_open())
+        posthouse::log::write(posthouse::log::Level::Fatal, done.error().full_text());
     return 1;
 }

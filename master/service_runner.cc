@@ -159,9 +159,29 @@ ChildCommand ServiceRunner::command() const
     return command;
 }
 
+// Said here: what a child writes about it between fork and exec does not reach the log.
+bool ServiceRunner::can_run(const std::string& path)
+{
+    if (::access(path.c_str(), X_OK) == 0)
+        return true;
+    log::warning("service ", service_.name, ": cannot run ", Error::system(path, errno).text());
+    ++crashes_;
+    throttle(Instant::now(), cat(path, ": bad command startup"));
+    return false;
+}
+
+void ServiceRunner::throttle(Instant now, std::string_view why)
+{
+    log::warning(why, " -- throttling");
+    not_before_ = now + settings_.throttle_time;
+}
+
 void ServiceRunner::start_child()
 {
-    auto child = Child::start(command());
+    const ChildCommand what = command();
+    if (!can_run(what.path))
+        return;
+    auto child = Child::start(what);
     if (!child) {
         log::warning("service ", service_.name, ": ", child.error().full_text(), ": trying again");
         not_before_ = Instant::now() + crash_pause;
@@ -200,6 +220,11 @@ bool ServiceRunner::settled() const
         return true;
     if (!wanted_ && children_.empty())
         return true;
+    return ever_up();
+}
+
+bool ServiceRunner::ever_up() const
+{
     return std::any_of(children_.begin(), children_.end(), [](const Attended& a) { return a.child.was_available; });
 }
 
@@ -294,11 +319,9 @@ void ServiceRunner::note_crash(const Child& child, Instant now)
     crashes_ = now - last_crash_ < settings_.throttle_time ? crashes_ + 1 : 1;
     last_crash_ = now;
     if (!child.was_available) {
-        log::warning(settings_.daemon_directory, '/', service_.program, ": bad command startup -- throttling");
-        not_before_ = now + settings_.throttle_time;
+        throttle(now, cat(settings_.daemon_directory, '/', service_.program, ": bad command startup"));
     } else if (crashes_ >= crashes_before_throttle) {
-        log::warning("service ", service_.name, ": crashes again and again -- throttling");
-        not_before_ = now + settings_.throttle_time;
+        throttle(now, cat("service ", service_.name, ": crashes again and again"));
     } else if (crashes_ > 1) {
         not_before_ = now + crash_pause;
     }

@@ -40,6 +40,8 @@ public:
     void start_one();
     // False while the first child is on its way up.
     bool settled() const;
+    // No child has come up since the last failure to start one.
+    bool failing() const { return crashes_ > 0 && !ever_up(); }
 
     // Reload: children finish what they have, new ones start with the new entry and settings. The
     // listening sockets stay, so no client is refused meanwhile.
@@ -69,6 +71,9 @@ private:
     Need need() const;
     bool connection_waits() const;
     int process_limit() const;
+    bool ever_up() const;
+    bool can_run(const std::string& path);
+    void throttle(Instant now, std::string_view why);
     void start_child();
     void wake_up();
     ChildCommand command() const;

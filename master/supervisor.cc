@@ -60,6 +60,15 @@ bool Supervisor::settled() const
     return std::all_of(runners_.begin(), runners_.end(), [](const auto& runner) { return runner->settled(); });
 }
 
+std::vector<std::string> Supervisor::failing() const
+{
+    std::vector<std::string> names;
+    for (const auto& runner : runners_)
+        if (runner->failing())
+            names.push_back(runner->service().name);
+    return names;
+}
+
 Supervisor::Runners::iterator Supervisor::find(const config::Service& service)
 {
     return std::find_if(runners_.begin(), runners_.end(), [&](const auto& runner) {

@@ -21,6 +21,8 @@ public:
     Result<void> start(const config::Config& config, const std::vector<config::Service>& services);
     // False while programs that were started at the start are on their way up.
     bool settled() const;
+    // Those of which no program came up.
+    std::vector<std::string> failing() const;
     // Services that are new start, those that are gone close, all others get new children.
     void reload(const config::Config& config, const std::vector<config::Service>& services);
     // Ends the loop when the last child has gone; what has not after the patience is killed.

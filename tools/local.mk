@@ -46,6 +46,7 @@ tools_newaliases_LDADD = tools/libtabletools.a $(LDADD)
 # Starting, stopping and looking after an instance.
 sbin_PROGRAMS += tools/posthouse
 tools_posthouse_SOURCES = \
+	%reldir%/instance_check.cc %reldir%/instance_check.h \
 	%reldir%/instance_processes.cc %reldir%/instance_processes.h \
 	%reldir%/posthouse.cc \
 	%reldir%/set_permissions.cc %reldir%/set_permissions.h

@@ -9,10 +9,12 @@ DESCRIPTION
 	Commands:
 
 	check
-	    Say everything that is wrong with main.cf, master.cf and the directories, and what is set without
-	    an effect. Exit with status 1 if the mail system could not start.
+	    Say everything that is wrong, with file, line and what was expected: main.cf, master.cf, accounts,
+	    programs, directories, and tables that are missing or faulty. Exit with status 1 for any of these; a
+	    line with "warning:", such as a setting without an effect, leaves the status 0.
 	start
-	    Check, start in the background, return when mail is taken; or say why not.
+	    Start in the background, return when mail is taken; or say why not. Exit with status 1 when nothing
+	    was started, and also when a program did not come up; the others then serve all the same.
 	start-fg
 	    The same in the foreground, for a container or a supervisor.
 	stop
@@ -49,8 +51,8 @@ SEE ALSO
 #include "lib/config/config.h"
 #include "lib/config/master_cf.h"
 #include "lib/ipc/channel.h"
-#include "lib/service/directories.h"
 #include "tools/control_client.h"
+#include "tools/instance_check.h"
 #include "tools/instance_processes.h"
 #include "tools/set_permissions.h"
 
@@ -81,59 +83,71 @@ constexpr const char* usage_text =
     "  status           list the processes\n"
     "  set-permissions  give directories and set-gid commands their owners and modes\n";
 
-struct Instance {
-    std::string directory;
-    std::unique_ptr<config::Config> config;
-    std::vector<config::Service> services;
-    const std::string& queue() const { return config->text("queue_directory"); }
-};
-
 int complain(const Error& error)
 {
     fprintf(stderr, "posthouse: %s\n", error.full_text().c_str());
     return 1;
 }
 
-// Every fault of both files, then of the directories; false when it could not start.
-bool check_configuration(const std::string& directory, Instance& into)
+// Prints them, warnings as such. How many are more than that.
+int show(const std::vector<config::Fault>& faults)
+{
+    int count = 0;
+    for (const config::Fault& fault : faults) {
+        fprintf(stderr, "posthouse: %s%s\n", fault.warning ? "warning: " : "", fault.to_text().c_str());
+        count += fault.warning ? 0 : 1;
+    }
+    return count;
+}
+
+// For commands that only have to find the instance: one that runs can also be stopped when main.cf has got a fault.
+bool find_instance(Instance& instance)
 {
     std::vector<config::Fault> faults;
-    auto config = config::Config::load(directory, config::Overrides(), faults);
-    bool good = static_cast<bool>(config);
-    if (good) {
-        into.config = std::move(*config);
-        auto services = config::load_master_cf(directory, *into.config, faults);
-        good = static_cast<bool>(services);
-        if (good)
-            into.services = std::move(*services);
+    auto config = config::Config::load_with_faults(instance.directory, config::Overrides(), faults);
+    if (config && !(*config)->text("queue_directory").empty()) {
+        instance.config = std::move(*config);
+        return true;
     }
-    for (const config::Fault& fault : faults)
-        fprintf(stderr, "%s\n", fault.to_text().c_str());
-    if (!good && faults.empty())
-        complain(config.error());
+    show(faults);
+    return false;
+}
+
+// Every fault of both files; false when they cannot be used.
+bool read_configuration(Instance& instance)
+{
+    std::vector<config::Fault> faults;
+    const bool good = read_instance(instance, faults);
+    show(faults);
     return good;
 }
 
 int cmd_check(Instance& instance)
 {
-    if (!check_configuration(instance.directory, instance))
-        return 1;
-    for (const config::Notice& notice : config::later_features_set(*instance.config))
-        fprintf(stderr, "%s, line %d: %s: %s\n", notice.file.c_str(), notice.line, notice.parameter.c_str(),
-                notice.text.c_str());
-    for (const config::Service& service : instance.services)
-        if (service.use != config::ProgramUse::Run)
-            fprintf(stderr, "%s/master.cf, line %d: %s: this entry is not used: %s\n", instance.directory.c_str(),
-                    service.line, service.name.c_str(), service.note.c_str());
-    auto faults = service::check_directories(*instance.config);
-    if (!faults)
-        return complain(faults.error());
-    for (const std::string& fault : *faults)
-        fprintf(stderr, "%s\n", fault.c_str());
-    const std::string master = cat(instance.config->text("daemon_directory"), "/master");
-    if (::access(master.c_str(), X_OK) != 0)
-        return complain(Error::system(cat("daemon_directory: ", master), errno));
-    return 0;
+    std::vector<config::Fault> faults;
+    read_instance(instance, faults);
+    if (instance.config && config::usable(faults)) {
+        check_essentials(instance, faults);
+        check_surroundings(instance, faults);
+        check_programs(instance, faults);
+        check_tables(instance, faults);
+    }
+    return show(faults) > 0 ? 1 : 0;
+}
+
+// Only what nothing can be done without keeps the mail system from starting; the programs themselves tell of
+// tables that they cannot open.
+bool can_start(Instance& instance)
+{
+    std::vector<config::Fault> faults;
+    const bool good = read_instance(instance, faults);
+    if (good)
+        check_essentials(instance, faults);
+    const bool can = good && config::usable(faults);
+    if (can)
+        check_surroundings(instance, faults);
+    show(faults);
+    return can;
 }
 
 int run_master(const Instance& instance, bool background)
@@ -149,8 +163,8 @@ int run_master(const Instance& instance, bool background)
 
 int start(Instance& instance, bool background)
 {
-    if (const int fault = cmd_check(instance); fault != 0)
-        return fault;
+    if (!can_start(instance))
+        return 1;
     if (auto pid = running_master(instance.queue())) {
         fprintf(stderr, "posthouse: the mail system is already running (master pid %d)\n", *pid);
         return 1;
@@ -205,7 +219,7 @@ int cmd_abort(Instance& instance)
 
 int cmd_reload(Instance& instance)
 {
-    if (!check_configuration(instance.directory, instance))
+    if (!read_configuration(instance))
         return 1;
     return signal_master(instance, SIGHUP);
 }
@@ -243,7 +257,7 @@ int cmd_set_permissions(Instance& instance)
 struct Command {
     const char* name;
     int (*run)(Instance&);
-    bool reads_configuration; // before it runs; the others do it themselves and list all faults
+    bool finds_instance; // before it runs; the others read the configuration and list all faults
 };
 constexpr Command commands[] = {
     {"check", cmd_check, false},   {"start", cmd_start, false},   {"start-fg", cmd_start_fg, false},
@@ -269,7 +283,7 @@ int run(int argc, char** argv)
             continue;
         Instance instance;
         instance.directory = config::Config::directory_from(directory);
-        if (command.reads_configuration && !check_configuration(instance.directory, instance))
+        if (command.finds_instance && !find_instance(instance))
             return 1;
         return command.run(instance);
     }

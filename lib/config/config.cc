@@ -99,6 +99,18 @@ std::string Config::directory_from(std::string_view c_option)
 Result<std::unique_ptr<Config>> Config::load(const std::string& directory, const Overrides& overrides,
                                              std::vector<Fault>& faults)
 {
+    std::vector<Fault> found;
+    auto config = load_with_faults(directory, overrides, found);
+    const bool good = usable(found);
+    faults.insert(faults.end(), found.begin(), found.end());
+    if (config && !good)
+        return Error(ErrorKind::Config, cat(directory, "/main.cf: not usable"));
+    return config;
+}
+
+Result<std::unique_ptr<Config>> Config::load_with_faults(const std::string& directory, const Overrides& overrides,
+                                                         std::vector<Fault>& faults)
+{
     std::string file = directory + "/main.cf";
     auto text = read_file(file, file_size_limit);
     if (!text) {
@@ -114,10 +126,7 @@ Result<std::unique_ptr<Config>> Config::load(const std::string& directory, const
     if (auto services = read_file(directory + "/master.cf", file_size_limit))
         settings->note_references(*services);
     settings->evaluate(found);
-    bool good = usable(found);
     faults.insert(faults.end(), found.begin(), found.end());
-    if (!good)
-        return Error(ErrorKind::Config, cat(file, ": not usable"));
     return std::unique_ptr<Config>(new Config(std::move(settings)));
 }
 
@@ -137,6 +146,13 @@ Result<std::unique_ptr<Config>> Config::parse(std::string_view main_cf, const Ov
     if (!good)
         return Error(ErrorKind::Config, "main.cf: not usable");
     return std::unique_ptr<Config>(new Config(std::move(settings)));
+}
+
+Fault Config::fault_of(std::string_view name, std::string text, bool warning) const
+{
+    const Setting* setting = settings_->find(name);
+    return {setting ? setting->file : directory() + "/main.cf", setting ? setting->line : 0, std::string(name),
+            std::move(text), warning};
 }
 
 const std::string& Config::text(std::string_view name) const

@@ -44,6 +44,10 @@ public:
     // that is more than a warning is not returned.
     static Result<std::unique_ptr<Config>> load(const std::string& directory, const Overrides& overrides,
                                                 std::vector<Fault>& faults);
+    // The same, also with faults: a value that has one is empty or as it stands. For going on to look for
+    // further faults and for finding the log; ask it only for text().
+    static Result<std::unique_ptr<Config>> load_with_faults(const std::string& directory, const Overrides& overrides,
+                                                            std::vector<Fault>& faults);
     // From text instead of a file, with a made-up host (see Host): for tests and tools.
     static Result<std::unique_ptr<Config>> parse(std::string_view main_cf, const Overrides& overrides,
                                                  std::vector<Fault>& faults);
@@ -73,6 +77,8 @@ public:
     // not parse comes back as it is.
     std::string expand(std::string_view text) const;
     const std::string& directory() const; // config_directory
+    // A fault of this parameter's value, at the file and line where it was set.
+    Fault fault_of(std::string_view name, std::string text, bool warning = false) const;
 
     // For the tools: what was given and where.
     const Settings& settings() const { return *settings_; }

@@ -330,7 +330,12 @@ Result<std::vector<Service>> load_master_cf(const std::string& directory, const 
         faults.push_back({file, 0, "", text.error().full_text()});
         return std::move(text.error());
     }
-    return parse_master_cf(*text, file, config, faults);
+    auto services = parse_master_cf(*text, file, config, faults);
+    if (services && services->empty()) {
+        faults.push_back({file, 0, "", "expected at least one service; \"make install\" puts an example there"});
+        return Error(ErrorKind::Config, cat(file, ": no service"));
+    }
+    return services;
 }
 
 } // namespace posthouse::config

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <fcntl.h>
+#include <pthread.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ struct State {
     std::string hostname = "localhost";
     int fd = -1;
     bool echo = false; // warnings and worse to stderr too
+    pid_t pid = 0;     // 0: to be asked for
     // The time stamp is made anew once a second.
     time_t stamp_second = 0;
     char stamp[32] = "";
@@ -66,6 +68,19 @@ const char* time_stamp()
     return state.stamp;
 }
 
+// Asked for once in a process: it is a system call. local and master fork.
+pid_t own_pid()
+{
+    if (state.pid == 0) {
+        static const int registered = ::pthread_atfork(nullptr, nullptr, [] { state.pid = 0; });
+        const pid_t pid = ::getpid();
+        if (registered != 0) // out of memory: then each time
+            return pid;
+        state.pid = pid;
+    }
+    return state.pid;
+}
+
 void write_line(int fd, std::string_view line)
 {
     while (!line.empty()) {
@@ -104,6 +119,8 @@ bool open(const Sink& sink)
     return true;
 }
 
+bool is_open() { return state.sink.to != Sink::To::Stderr; }
+
 int sink_fd() { return state.fd; }
 
 bool debug_enabled() { return state.sink.debug; }
@@ -138,7 +155,7 @@ void write(Level level, std::string_view text)
                        ": ", level_text.prefix, clean, '\n'));
         return;
     }
-    write_line(state.fd, cat(time_stamp(), ' ', state.hostname, ' ', state.ident, '[', ::getpid(), "]: ",
+    write_line(state.fd, cat(time_stamp(), ' ', state.hostname, ' ', state.ident, '[', own_pid(), "]: ",
                              level_text.prefix, clean, '\n'));
 }
 

@@ -25,6 +25,8 @@ struct Sink {
 // Opens the sink before chroot. May be called again (reload); until then lines go to stderr.
 // False when the file cannot be opened; the old sink stays.
 bool open(const Sink& sink);
+// False while lines only go to stderr.
+bool is_open();
 // The descriptor of an open file sink, or -1: to be handed over or kept across a sandbox.
 int sink_fd();
 

@@ -64,7 +64,7 @@ Result<std::vector<Directory>> directories(const config::Config& config)
     if (root) {
         auto found = find_mail_owner(config.text("mail_owner"));
         if (!found)
-            return std::move(found.error());
+            return std::move(found.error()).within("mail_owner");
         owner = std::move(*found);
         const std::string& name = config.text("setgid_group");
         const group* entry = ::getgrnam(name.c_str());
@@ -79,11 +79,45 @@ Result<std::vector<Directory>> directories(const config::Config& config)
     return all;
 }
 
+std::vector<config::Fault> check_accounts(const config::Config& config)
+{
+    std::vector<config::Fault> faults;
+    if (::geteuid() != 0)
+        return faults;
+    const std::string& owner = config.text("mail_owner");
+    if (auto found = find_mail_owner(owner); !found)
+        faults.push_back(config.fault_of("mail_owner", cat(found.error().text(), "; useradd -r -M -s /usr/sbin/nologin ",
+                                                           owner, ", or name another account")));
+    const std::string& group = config.text("setgid_group");
+    if (!::getgrnam(group.c_str()))
+        faults.push_back(config.fault_of("setgid_group", cat("unknown group ", group, "; groupadd -r ", group,
+                                                             ", or name another group")));
+    return faults;
+}
+
+namespace {
+
+// "mkdir -p" of what is above `path`: 0755, and of whoever runs master.
+Result<void> make_parents(const std::string& path)
+{
+    for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+        const std::string parent = path.substr(0, slash);
+        if (::mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST)
+            return Error::system(cat("mkdir ", parent), errno);
+    }
+    return Result<void>();
+}
+
+} // namespace
+
 Result<void> make_directories(const config::Config& config)
 {
     auto all = directories(config);
     if (!all)
         return std::move(all.error());
+    for (const char* parameter : {"queue_directory", "data_directory"})
+        if (auto made = make_parents(config.text(parameter)); !made)
+            return std::move(made.error()).within(parameter);
     for (const Directory& directory : *all) {
         if (::mkdir(directory.path.c_str(), 0700) != 0) {
             if (errno == EEXIST)

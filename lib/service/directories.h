@@ -23,6 +23,9 @@ Result<std::vector<Directory>> directories(const config::Config& config);
 // Makes those that are missing, with owner and mode. What is there stays as it is.
 Result<void> make_directories(const config::Config& config);
 
+// mail_owner and setgid_group, for an instance of root: what is wrong with them, all at once.
+std::vector<config::Fault> check_accounts(const config::Config& config);
+
 // What is not as it has to be: one sentence for each, with the command that mends it.
 Result<std::vector<std::string>> check_directories(const config::Config& config);
 

@@ -22,4 +22,13 @@ Result<void> open_log(const config::Config& config, const std::string& program)
     return Result<void>();
 }
 
+void open_default_log(const std::string& program)
+{
+    log::Sink sink;
+    sink.to = log::Sink::To::Syslog;
+    sink.syslog_name = "posthouse";
+    sink.program = program;
+    log::open(sink);
+}
+
 } // namespace posthouse::service

@@ -18,9 +18,9 @@ Result<Identity> find_mail_owner(const std::string& name)
     errno = 0;
     const passwd* entry = ::getpwnam(name.c_str());
     if (!entry)
-        return Error(ErrorKind::Config, cat("mail_owner: unknown user ", name));
+        return Error(ErrorKind::Config, cat("unknown user ", name));
     if (entry->pw_uid == 0 || entry->pw_gid == 0)
-        return Error(ErrorKind::Config, cat("mail_owner: ", name, " has the uid or gid of root"));
+        return Error(ErrorKind::Config, cat(name, " has the uid or gid of root"));
     Identity identity;
     identity.name = name;
     identity.uid = entry->pw_uid;

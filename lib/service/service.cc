@@ -20,7 +20,6 @@
 #include <ctime>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <optional>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -235,11 +234,6 @@ Task<void> Runner::accept_from(int listener, size_t index)
 
 void Runner::admit(UniqueFd connection, const sockaddr_storage& peer, socklen_t length, size_t index)
 {
-    if (peer.ss_family == AF_INET || peer.ss_family == AF_INET6) {
-        const int on = 1;
-        ::setsockopt(connection.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        ::setsockopt(connection.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    }
     idle_timer_.cancel();
     ++session_count_;
     if (!load_timer_.active()) {
@@ -406,7 +400,7 @@ Result<void> give_up_privileges(const Spec& spec, const CommandLine& line, const
     if (root && !keep) {
         auto owner = find_mail_owner(config.text("mail_owner"));
         if (!owner)
-            return std::move(owner.error());
+            return std::move(owner.error()).within("mail_owner");
         if (line.chroot && spec.chroot_ok) {
             new_root = config.text("queue_directory");
             RETURN_IF_ERROR(enter_root(new_root));
@@ -434,6 +428,28 @@ Result<void> come_up(const Spec& spec, const CommandLine& line, const config::Co
     return give_up_privileges(spec, line, config, runner);
 }
 
+// A daemon's terminal is hardly ever there: whatever is wrong goes to the log, as far as one can be found, and to
+// stderr, where `posthouse start` shows it.
+std::unique_ptr<config::Config> read_configuration(const CommandLine& line, const char* program)
+{
+    std::vector<config::Fault> faults;
+    auto config = config::Config::load_with_faults(line.directory, line.overrides, faults);
+    Result<void> opened = Error(ErrorKind::Config, "no configuration");
+    if (config)
+        opened = open_log(**config, program);
+    if (!opened)
+        open_default_log(program);
+    log::echo_to_stderr(true);
+    for (const config::Fault& fault : faults)
+        if (!fault.warning)
+            log::error(fault.to_text());
+    if (!config || !config::usable(faults))
+        log::fatal(cat("the configuration in ", line.directory, " cannot be used"));
+    if (!opened)
+        log::fatal(opened.error().full_text());
+    return std::move(*config);
+}
+
 } // namespace
 
 int run(int argc, char** argv, const Spec& spec, Factory factory)
@@ -443,19 +459,13 @@ int run(int argc, char** argv, const Spec& spec, Factory factory)
     auto line = parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
     if (!line)
         log::fatal(cat(spec.program, ": ", line.error().text(), "; this program is started by master"));
-    std::vector<config::Fault> faults;
-    auto config = config::Config::load(line->directory, line->overrides, faults);
-    if (!config)
-        log::fatal(config.error().full_text());
-    if (auto opened = open_log(**config, spec.program); !opened)
-        log::fatal(opened.error().full_text());
-    log::echo_to_stderr(true);
+    const std::unique_ptr<config::Config> config = read_configuration(*line, spec.program);
     Loop loop;
     ThreadPool pool(loop, spec.pool_threads);
     TaskGroup background(loop);
-    Runner runner(loop, **config, pool, *line, spec, background, ::geteuid() == 0);
+    Runner runner(loop, *config, pool, *line, spec, background, ::geteuid() == 0);
     const std::unique_ptr<Program> program = factory();
-    if (auto up = come_up(spec, *line, **config, runner, *program); !up)
+    if (auto up = come_up(spec, *line, *config, runner, *program); !up)
         log::fatal(up.error().full_text());
     return runner.serve(*program);
 }

@@ -89,10 +89,14 @@ class Start(harness.TestCase):
     def test_a_program_that_does_not_come_up_says_why_on_the_terminal(self):
         post = harness.Instance(self, master_cf="127.0.0.1:%d inet n - n - - no-such-program\n" % harness.free_port())
         try:
-            done = post.tool("posthouse", "start")
+            done = post.tool("posthouse", "start", check=False)
             post.running = True
+            self.assertEqual(done.returncode, 1)
             self.assertRegex(done.stderr, "cannot run .*/no-such-program: No such file")
             self.assertIn("bad command startup", done.stderr)
+            self.assertRegex(done.stderr, r"the mail system runs, but without: 127\.0\.0\.1:\d+")
+            for text in ("cannot run", "runs, but without"):
+                self.assertRegex(post.log(), r"posthouse/master\[\d+\]: warning: .*" + text)
             harness.wait_until(lambda: post.answers(post.port), "the other port answers")
         finally:
             post.close()
@@ -277,11 +281,16 @@ class Crash(harness.TestCase):
                 post.wait_mail("friend", 2)
 
     def test_a_program_that_cannot_start_is_throttled_and_the_others_go_on(self):
-        with harness.Instance(self, master_cf="127.0.0.1:%d inet n - n - - smtpd -o mynetworks=static\n"
-                              "broken unix n - n 1 1 no-such-program\n" % harness.free_port()) as post:
+        post = harness.Instance(self, master_cf="127.0.0.1:%d inet n - n - - smtpd -o mynetworks=static\n"
+                                "broken unix n - n 1 1 no-such-program\n" % harness.free_port())
+        try:
+            self.assertEqual(post.tool("posthouse", "start", check=False).returncode, 1)
+            post.running = True
             post.wait_log("bad command startup -- throttling")
             post.send("you@example.org", ["friend@example.com"], "Hello.")
             post.wait_mail("friend")
+        finally:
+            post.close()
 
     def test_the_children_of_a_killed_master_end_and_a_new_one_takes_over(self):
         with harness.Instance(self) as post:

@@ -1,0 +1,155 @@
+// Looking for faults: see instance_check.h.
+#include "tools/instance_check.h"
+
+#include "lib/base/ascii.h"
+#include "lib/base/cat.h"
+#include "lib/config/params.h"
+#include "lib/config/settings.h"
+#include "lib/event/loop.h"
+#include "lib/event/thread_pool.h"
+#include "lib/service/directories.h"
+#include "lib/table/table.h"
+
+#include <cerrno>
+#include <set>
+#include <unistd.h>
+
+namespace posthouse::tools {
+
+namespace {
+
+using config::Fault;
+
+std::string master_cf_of(const Instance& instance) { return instance.directory + "/master.cf"; }
+
+// Opens what a value names and says what cannot be opened, each table once.
+class TableCheck {
+public:
+    TableCheck(const config::Config& config, std::vector<Fault>& faults)
+        : pool_(loop_, 1), context_(loop_, pool_, config), faults_(faults)
+    {
+        context_.warn_missing = false;
+        for (const std::string_view type : ascii::split(types_, " "))
+            known_.insert(std::string(type));
+    }
+
+    // `where` has all but the text. In a list, only what begins with a type of table is one.
+    void look(const Fault& where, config::Kind kind, std::string_view value)
+    {
+        for (std::string word : config::split_list(value)) {
+            word.erase(0, word.find_first_not_of('!'));
+            std::string_view type(word);
+            if (type.starts_with("proxy:"))
+                type.remove_prefix(6);
+            type = type.substr(0, type.find(':'));
+            const bool is_table = type.size() < word.size() && known_.contains(type);
+            if (is_table || (kind == config::Kind::Tables && !word.empty()))
+                open(where, word);
+        }
+    }
+
+private:
+    void open(const Fault& where, const std::string& name)
+    {
+        if (!seen_.insert(name).second)
+            return;
+        auto table = table::open(name, context_);
+        if (table)
+            return;
+        Fault fault = where;
+        fault.warning = where.line == 0; // a default
+        fault.text = cat(name, ": ", table.error().full_text());
+        const std::string file = table::file_of(name, context_);
+        if (table.error().errno_value() == ENOENT && file.ends_with(".lmdb")) {
+            const bool aliases = fault.parameter.find("alias_maps") == 0 || fault.parameter == "alias_database";
+            append_to(fault.text, "; make it with ", aliases ? "postalias " : "postmap ", name);
+        }
+        faults_.push_back(std::move(fault));
+    }
+
+    Loop loop_;
+    ThreadPool pool_;
+    table::Context context_;
+    std::vector<Fault>& faults_;
+    const std::string types_ = table::known_types();
+    std::set<std::string, std::less<>> known_;
+    std::set<std::string, std::less<>> seen_;
+};
+
+bool names_tables(const config::Parameter& parameter)
+{
+    return !parameter.later() && !parameter.unused() &&
+           (parameter.kind == config::Kind::Tables || parameter.kind == config::Kind::List);
+}
+
+} // namespace
+
+bool read_instance(Instance& instance, std::vector<Fault>& faults)
+{
+    auto config = config::Config::load_with_faults(instance.directory, config::Overrides(), faults);
+    if (!config)
+        return false;
+    instance.config = std::move(*config);
+    const bool good = config::usable(faults);
+    auto services = config::load_master_cf(instance.directory, *instance.config, faults);
+    if (!services)
+        return false;
+    instance.services = std::move(*services);
+    return good;
+}
+
+void check_essentials(const Instance& instance, std::vector<Fault>& faults)
+{
+    for (Fault& fault : service::check_accounts(*instance.config))
+        faults.push_back(std::move(fault));
+    const std::string master = cat(instance.config->text("daemon_directory"), "/master");
+    if (::access(master.c_str(), X_OK) != 0)
+        faults.push_back(instance.config->fault_of("daemon_directory", cat("expected the programs, but ",
+                                                                           Error::system(master, errno).text())));
+}
+
+void check_surroundings(const Instance& instance, std::vector<Fault>& faults)
+{
+    for (const config::Notice& notice : config::later_features_set(*instance.config))
+        faults.push_back({notice.file, notice.line, notice.parameter, notice.text, true});
+    for (const config::Service& service : instance.services)
+        if (service.use != config::ProgramUse::Run)
+            faults.push_back({master_cf_of(instance), service.line, service.name,
+                              cat("this entry is not used: ", service.note), true});
+    auto found = service::check_directories(*instance.config);
+    if (!found)
+        return; // an account is missing: check_essentials says it
+    for (std::string& text : *found)
+        faults.push_back({"", 0, "", std::move(text)});
+}
+
+void check_programs(const Instance& instance, std::vector<Fault>& faults)
+{
+    for (const config::Service& service : instance.services) {
+        if (service.use != config::ProgramUse::Run)
+            continue;
+        const std::string path = cat(instance.config->text("daemon_directory"), '/', service.program);
+        if (::access(path.c_str(), X_OK) != 0)
+            faults.push_back({master_cf_of(instance), service.line, service.name,
+                              cat("expected a program of the mail system, not \"", service.program, "\": ",
+                                  Error::system(path, errno).text())});
+    }
+}
+
+void check_tables(const Instance& instance, std::vector<Fault>& faults)
+{
+    TableCheck check(*instance.config, faults);
+    // A default may repeat the value of one that is set.
+    for (const bool set : {true, false})
+        for (const config::Parameter& parameter : config::parameters())
+            if (names_tables(parameter) && instance.config->is_set(parameter.name) == set)
+                check.look(instance.config->fault_of(parameter.name, ""), parameter.kind,
+                           instance.config->text(parameter.name));
+    for (const config::Service& service : instance.services)
+        for (const auto& [name, value] : service.overrides.pairs())
+            if (const config::Parameter* parameter = config::find_parameter(name); parameter && names_tables(*parameter))
+                check.look({master_cf_of(instance), service.line, cat(service.name, ": -o ", name), ""}, parameter->kind,
+                           instance.config->expand(value));
+}
+
+} // namespace posthouse::tools
