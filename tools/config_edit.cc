@@ -14,6 +14,8 @@ namespace posthouse::tools {
 namespace {
 
 constexpr size_t columns_before_command = 7;
+constexpr std::string_view field_names[columns_before_command] = {
+    "service", "type", "private", "unprivileged", "chroot", "wakeup", "process_limit"};
 constexpr size_t column_starts[] = {0, 11, 17, 25, 33, 41, 49, 57};
 constexpr size_t fold_width = 80;
 
@@ -157,6 +159,40 @@ std::string MasterEntry::to_text(bool fold) const
         }
     }
     return out;
+}
+
+std::vector<std::pair<std::string, std::string>> MasterEntry::fields() const
+{
+    std::vector<std::pair<std::string, std::string>> all;
+    for (size_t i = 0; i < columns.size(); ++i)
+        all.emplace_back(field_names[i], columns[i]);
+    std::string words;
+    for (const std::string& word : command)
+        append_to(words, words.empty() ? "" : " ", word);
+    all.emplace_back("command", std::move(words));
+    return all;
+}
+
+bool MasterEntry::set_field(std::string_view name, const std::string& value)
+{
+    std::vector<std::string> words = words_of(value);
+    if (name == "command" && !words.empty()) {
+        command = std::move(words);
+        return true;
+    }
+    const auto at = std::find(std::begin(field_names), std::end(field_names), name);
+    if (at == std::end(field_names) || words.size() != 1)
+        return false;
+    columns[static_cast<size_t>(at - std::begin(field_names))] = words.front();
+    return true;
+}
+
+std::string MasterEntry::field_list()
+{
+    std::string list;
+    for (const std::string_view name : field_names)
+        append_to(list, name, ", ");
+    return list + "command";
 }
 
 std::vector<std::pair<std::string, std::string>> MasterEntry::options() const

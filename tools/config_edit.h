@@ -29,6 +29,12 @@ struct MasterEntry {
     std::string name() const { return columns[0] + '/' + columns[1]; }
     std::string to_text(bool fold) const;
 
+    // The eight columns by name; the last one, "command", is all words behind the seventh.
+    std::vector<std::pair<std::string, std::string>> fields() const;
+    // False for a name that is no field, or a value that would be more or less than one word (of all but command).
+    bool set_field(std::string_view name, const std::string& value);
+    static std::string field_list();
+
     // The -o options among the words: name and value, in order.
     std::vector<std::pair<std::string, std::string>> options() const;
     void set_option(const std::string& name, const std::string& value);

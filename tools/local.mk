@@ -63,7 +63,11 @@ tools_postcat_LDADD = tools/libqueuetools.a tools/libsubmit.a $(LDADD)
 noinst_LIBRARIES += tools/libconfigtools.a
 tools_libconfigtools_a_SOURCES = %reldir%/config_edit.cc %reldir%/config_edit.h
 sbin_PROGRAMS += tools/postconf
-tools_postconf_SOURCES = %reldir%/postconf.cc
+tools_postconf_SOURCES = \
+	%reldir%/postconf.cc \
+	%reldir%/postconf_edit.cc \
+	%reldir%/postconf_options.cc %reldir%/postconf_options.h \
+	%reldir%/postconf_show.cc
 tools_postconf_LDADD = tools/libconfigtools.a $(LDADD)
 
 # A line for the log.

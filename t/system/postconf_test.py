@@ -105,6 +105,55 @@ class Postconf(unittest.TestCase):
         self.assertEqual(len(self.run_it("-M").splitlines()), 2)
         self.assertIn("# end\n", self.read("master.cf"))
 
+    def test_F_shows_fields_and_changes_them(self):
+        self.assertEqual(self.run_it("-F", "qmgr/unix"), "qmgr/unix/service = qmgr\nqmgr/unix/type = unix\n"
+                         "qmgr/unix/private = n\nqmgr/unix/unprivileged = -\nqmgr/unix/chroot = n\n"
+                         "qmgr/unix/wakeup = 300\nqmgr/unix/process_limit = 1\nqmgr/unix/command = qmgr\n")
+        self.assertEqual(self.run_it("-Fh", "*/*/wakeup"), "-\n300\n")
+        self.run_it("-Fe", "smtp/inet/chroot=n", "smtp/inet/command = smtpd -v")
+        self.assertEqual(self.run_it("-Fh", "smtp/inet/chroot", "smtp/inet/command"), "n\nsmtpd -v\n")
+        self.assertIn("# end\n", self.read("master.cf"))
+        before = self.read("master.cf")
+        self.run_it("-Fe", "smtp/inet/colour=red", status=1)
+        self.assertIn("the fields are service, type, private,", self.errors)
+        self.run_it("-Fe", "smtp/inet/chroot=y n", status=1)
+        self.run_it("-FX", "smtp/inet/chroot", status=64)
+        self.assertEqual(self.read("master.cf"), before)
+
+    def test_x_expands_in_services_too(self):
+        self.assertEqual(self.run_it("-Pxh", "smtp/inet/smtpd_banner"), "mail.example.com hi\n")
+
+    def test_an_option_of_a_service_is_removed_and_never_by_the_comment_flag(self):
+        self.run_it("-P#", "smtp/inet/smtpd_timeout", status=64)
+        self.assertIn("cannot be made a comment", self.errors)
+        self.assertEqual(self.read("master.cf"), MASTER_CF)
+        self.run_it("-PX", "smtp/inet/smtpd_timeout")
+        self.assertEqual(self.run_it("-P"), "smtp/inet/smtpd_banner = $myhostname hi\n")
+
+    def test_C_chooses_the_class_of_parameters(self):
+        self.run_it("-e", "relay_destination_concurrency_limit = 3")
+        self.assertEqual(self.run_it("-C", "user"), "our_net = 10.0.0.0/8\n")
+        self.assertEqual(self.run_it("-nC", "service"), "relay_destination_concurrency_limit = 3\n")
+        self.assertNotIn("our_net =", self.run_it("-C", "builtin,service"))
+        self.assertEqual(self.run_it("-C", "all"), self.run_it())
+        self.run_it("-C", "colour", status=64)
+        self.assertIn("expected builtin, service, user or all", self.errors)
+
+    def test_q_warns_of_nothing(self):
+        self.run_it("-e", "smtpd_bannner = x")
+        self.run_it("-n")
+        self.assertIn("smtpd_bannner", self.errors)
+        self.run_it("-nq")
+        self.assertEqual(self.errors, "")
+
+    def test_what_is_not_there_is_refused_with_a_reason(self):
+        for flag in ("-a", "-A", "-b", "-j", "-t"):
+            self.assertEqual(self.run_it(flag, status=64), "")
+            self.assertRegex(self.errors, "postconf: %s: " % flag)
+        self.run_it("-T", "compile-version", status=64)
+        self.run_it("-ne", "a=b", status=64)
+        self.run_it("-MP", status=64)
+
     def test_m_lists_the_types_of_tables(self):
         types = self.run_it("-m").split("\n")
         for name in ("hash", "lmdb", "cidr", "regexp", "pcre", "static", "inline", "texthash", "unionmap"):
