@@ -46,9 +46,13 @@ PATIENCE = float(os.environ.get("POSTHOUSE_TEST_PATIENCE", "20"))
 DAEMONS = {"master": "master/master", "smtpd": "smtpd/smtpd", "pickup": "smtpd/pickup", "qmgr": "qmgr/qmgr",
            "smtp": "smtp/smtp", "lmtp": "smtp/lmtp", "local": "local/local",
            "virtual": "local/virtual"}
+# What a sanitizer says of a fault: the test then fails. A daemon says it where master's output goes.
+REPORT = re.compile(r"^.*(?:ERROR: AddressSanitizer|ERROR: LeakSanitizer|: runtime error: ).*", re.M)
+
 COMMAND_LINKS = {"mailq": "sendmail", "newaliases": "sendmail"}
 
 MAIN_CF = """
+compatibility_level = 3.11
 myhostname = {name}.test.example
 mydestination =
 mynetworks = 127.0.0.0/8 [::1]/128
@@ -75,6 +79,7 @@ maximal_backoff_time = 2s
 queue_run_delay = 1s
 transport_retry_time = 1s
 service_throttle_time = 1s
+stop_deadline = 10s
 """
 
 MASTER_CF = """
@@ -87,6 +92,17 @@ lmtp      unix  - - {chroot} -   - lmtp
 local     unix  - n n -   - local
 virtual   unix  - n n -   - virtual
 """
+
+
+def sanitized():
+    try:
+        with open(os.path.join(BUILD, DAEMONS["master"]), "rb") as program:
+            return b"__asan_init" in program.read()
+    except OSError:
+        return False
+
+
+SANITIZED = sanitized()
 
 
 def free_port():
@@ -184,11 +200,15 @@ class Instance:
                 for path in [where] + [os.path.join(where, n) for n in names]:
                     os.chown(path, self.user.pw_uid, self.user.pw_gid)
         self.running = False
+        self.foreground = None  # in a sanitizer build: master, so that its output and the daemons' is kept
 
     # ---- configuration
     def configure(self, main_cf="", master_cf=""):
         text = MAIN_CF.format(name=self.name, folder=self.folder, programs=self.programs, uid=self.user.pw_uid,
                               gid=self.user.pw_gid)
+        if SANITIZED:
+            # In a chroot or a sandbox the leak check cannot look at its own process.
+            text += "import_environment = MAIL_CONFIG TZ LANG=C ASAN_OPTIONS=detect_leaks=0\n"
         if self.privileged:
             text += "mail_owner = mail\nsetgid_group = tape\n"
         with open(self.main_cf_path, "w") as out:
@@ -226,16 +246,44 @@ class Instance:
                               input=input, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=not isinstance(input, bytes), timeout=seconds, env=environment, cwd="/",
                               preexec_fn=self.become_user if self.drops and as_user else None)
+        self.check_reports(done.stderr if isinstance(done.stderr, str) else done.stderr.decode(errors="replace"))
         if check and done.returncode:
             raise AssertionError("%s %s: exit %d\n%s%s" % (name, " ".join(arguments), done.returncode, done.stdout,
                                                            done.stderr))
         return done
 
     def start(self):
-        self.tool("posthouse", "-c", self.etc, "start")
+        if SANITIZED:
+            self.start_in_foreground()
+        else:
+            self.tool("posthouse", "-c", self.etc, "start")
         self.running = True
         wait_until(lambda: self.answers(self.port), "port %d answers" % self.port)
         return self
+
+    def start_in_foreground(self):
+        command = [os.path.join(self.programs, "commands", "posthouse"), "-c", self.etc, "start-fg"]
+        with open(self.output_path(), "ab") as output:
+            self.foreground = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd="/",
+                                               preexec_fn=self.become_user if self.drops else None)
+        pid_path = os.path.join(self.spool, "pid", "master.pid")
+        wait_until(lambda: self.foreground.poll() is not None or os.path.exists(pid_path), "master runs")
+
+    def output_path(self):
+        return os.path.join(self.folder, "output")
+
+    def output(self):
+        try:
+            with open(self.output_path(), errors="replace") as output:
+                return output.read()
+        except OSError:
+            return ""
+
+    @staticmethod
+    def check_reports(text):
+        report = REPORT.search(text)
+        if report:
+            raise AssertionError("a sanitizer's report:\n" + text[report.start():report.start() + 6000])
 
     def answers(self, port):
         with socket.socket() as s:
@@ -301,9 +349,12 @@ class Instance:
     def close(self, failed=False):
         try:
             self.stop()
+            if self.foreground:
+                self.foreground.wait(60)
+            self.check_reports(self.output())
         finally:
             if failed:
-                print("--- log of %s\n%s\n---" % (self.name, self.log()[-6000:]), file=sys.stderr)
+                print("--- log of %s\n%s\n---" % (self.name, self.log()[-6000:] + self.output()[-6000:]), file=sys.stderr)
             if not os.environ.get("POSTHOUSE_KEEP"):
                 shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -385,7 +436,11 @@ class Dialogue:
         self.socket.sendall(data if isinstance(data, bytes) else data.encode())
 
     def line(self):
-        return self.file.readline().decode("latin-1").rstrip("\r\n")
+        """A line; "" at the end of the connection, which is a reset when the other side had not read all."""
+        try:
+            return self.file.readline().decode("latin-1").rstrip("\r\n")
+        except ConnectionResetError:
+            return ""
 
     def reply(self):
         """(code, [lines]); code 0 at the end of the connection."""

@@ -75,6 +75,113 @@ class Acceptance(harness.TestCase):
                 self.assertEqual(got, (body + "\r\n").replace("\r\n", "\n"), size)
 
 
+class Smuggling(harness.TestCase):
+    ENDS = ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r", "\r.\r\n", "\n.\r", "\r.\n", "\r\n.\r\r\n", "\n.\r\r\n",
+            "\r\n\0.\r\n", "\r\n.\0\r\n", "\x85.\x85", "\v.\v", "\r\n. \r\n", "\r\n.\f\r\n"]
+    FORGED = "MAIL FROM:<evil@example.net>\r\nRCPT TO:<victim@far.example>\r\nDATA\r\nSubject: forged\r\n\r\nforged\r\n"
+
+    def send(self, post, body, pieces):
+        with harness.Dialogue(post.port) as client:
+            client.reply()
+            for line in ("EHLO client.example", "MAIL FROM:<you@example.net>", "RCPT TO:<friend@far.example>"):
+                self.assertEqual(client.command(line)[0], 250)
+            self.assertEqual(client.command("DATA")[0], 354)
+            for piece in pieces(("Subject: first\r\n\r\nbody" + body + self.FORGED + ".\r\nQUIT\r\n").encode("latin-1")):
+                client.send(piece)
+                time.sleep(0.01)  # so that each makes a segment of its own
+            self.assertEqual([client.reply()[0] for _ in range(3)], [250, 221, 0], repr(body))
+
+    def test_1_2_no_end_but_crlf_dot_crlf_makes_two_messages_of_one_here_or_at_the_next_host(self):
+        seen = []
+
+        def next_host(peer):
+            """Keeps the bytes of the content as they come."""
+            peer.send("220 next.test.example ESMTP\r\n")
+            while True:
+                line = peer.file.readline()
+                if line.upper().startswith(b"DATA"):
+                    peer.send("354 go ahead\r\n")
+                    content = b""
+                    while not content.endswith(b"\r\n.\r\n"):
+                        got = peer.file.read1(65536)
+                        if not got:
+                            return
+                        content += got
+                    seen.append(content)
+                elif not line or line.upper().startswith(b"QUIT"):
+                    return
+                peer.send("250 2.0.0 Ok\r\n")
+
+        settings = ("smtpd_forbid_bare_newline_exclusions =\nsmtpd_client_event_limit_exceptions = $mynetworks\n"
+                    "smtp_connection_cache_on_demand = no\n")
+        with harness.FakeServer(next_host) as host:
+            with harness.Instance(self, main_cf=settings + "relayhost = [127.0.0.1]:%d\n" % host.port) as post:
+                for end in self.ENDS:
+                    self.send(post, end, lambda text: [text])
+                    at = len("Subject: first\r\n\r\nbody")
+                    self.send(post, end, lambda text: [text[:at + 1], text[at + 1:at + 2], text[at + 2:]])
+                self.wait_until(lambda: len(seen) >= 2 * len(self.ENDS), "all messages")
+                post.wait_queue(0)
+                self.assertEqual(len(seen), 2 * len(self.ENDS))
+                for content in seen:
+                    self.assertNotRegex(content, rb"[^\r]\n|\r[^\n]")  # no bare CR or LF leaves this host
+                    self.assertEqual(content.index(b"\r\n.\r\n"), len(content) - 5)
+                self.assertNotIn("evil@example.net", post.log())
+
+    def test_1_at_compatibility_level_0_the_defaults_are_as_safe(self):
+        with harness.Instance(self, main_cf="compatibility_level = 0\nsmtpd_forbid_bare_newline_exclusions =\n"
+                                            "append_dot_mydomain = no\nvirtual_transport = discard\ndefault_transport = discard\n") as post:
+            for end in self.ENDS:
+                self.send(post, end, lambda text: [text])
+            self.assertEqual(len(re.findall(r"from=<you@example\.net>", post.log())), len(self.ENDS))
+            self.assertNotIn("evil@example.net", post.log())
+
+    def test_2_a_trusted_client_may_end_lines_with_lf_alone_and_the_content_is_made_whole(self):
+        with harness.Instance(self) as post:
+            with harness.Dialogue(post.port) as client:
+                client.reply()
+                for line in ("EHLO client.example", "MAIL FROM:<you@example.net>", "RCPT TO:<friend@example.com>", "DATA"):
+                    client.send(line + "\n")
+                    self.assertIn(client.reply()[0], (250, 354))
+                client.send("Subject: x\n\none\ntwo\n.\nQUIT\n")
+                self.assertEqual([client.reply()[0] for _ in range(2)], [250, 221])
+            self.assertTrue(post.wait_mail("friend")[0].endswith("\n\none\ntwo\n"))
+
+
+class Hostile(harness.TestCase):
+    def test_a_header_line_of_8_mib_is_one_message_or_a_refusal_and_the_session_goes_on(self):
+        with harness.Instance(self, main_cf="default_process_limit = 1\n") as post:
+            pids = post.pids("smtpd")
+            with harness.Dialogue(post.port, timeout=60) as client:
+                client.reply()
+                for line in ("EHLO client.example", "MAIL FROM:<you@example.net>", "RCPT TO:<friend@example.com>"):
+                    self.assertEqual(client.command(line)[0], 250)
+                self.assertEqual(client.command("DATA")[0], 354)
+                client.send(b"Subject: " + b"x" * (8 << 20) + b"\r\nTo: " + b"a@b.example," * 100000 + b"\r\n\r\nend\r\n.\r\n")
+                self.assertIn(client.reply()[0], (250, 552, 554))
+                self.assertEqual(client.command("NOOP")[0], 250)
+            self.assertEqual(post.pids("smtpd"), pids)
+
+    def test_addresses_that_crashed_other_servers_are_answered_and_no_more(self):
+        with harness.Instance(self, main_cf="smtpd_hard_error_limit = 1000\nsmtpd_soft_error_limit = 1000\n"
+                                            "default_process_limit = 1\n") as post:
+            pids = post.pids("smtpd")
+            with harness.Dialogue(post.port) as client:
+                client.reply()
+                client.command("EHLO client.example")
+                for address in (b"<\xe2\x82@x>", b'<""@x>', b"<@>", b"<@,@:>", b"<a@[IPv6:>", b"<" + b"(" * 1500 + b">", b"<\\>",
+                                b"<${run{/bin/true}}@localhost>", b"<;for i in 0 1;do x;done;@x>", b"<" + b"\xff" * 1000 + b">",
+                                b"<" + b"a." * 900 + b">", b'<"' + b"\\" * 500 + b'">', b"<a@" + b"b." * 500 + b">"):
+                    client.send(b"MAIL FROM:" + address + b"\r\n")
+                    self.assertIn(client.reply()[0] // 100, (2, 5), address)
+                    client.send(b"VRFY " + address + b" SMTPUTF8\r\n")
+                    self.assertIn(client.reply()[0] // 100, (2, 5), address)
+                    client.send(b"RCPT TO:" + address + b"\r\n")
+                    self.assertIn(client.reply()[0] // 100, (2, 4, 5), address)
+                    self.assertEqual(client.command("RSET")[0], 250)
+            self.assertEqual(post.pids("smtpd"), pids)
+
+
 class Others(harness.TestCase):
     def test_11_without_the_queue_manager_data_gets_451_and_the_session_goes_on(self):
         with harness.Instance(self, main_cf="smtpd_queue_timeout = 1s\nservice_throttle_time = 1s\n",
