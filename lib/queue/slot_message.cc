@@ -7,10 +7,28 @@
 #include "lib/queue/queue_id.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <coroutine>
 #include <functional>
+#include <sys/stat.h>
 
 namespace posthouse::queue {
+
+namespace {
+
+// Somebody may have removed the folder with the file in it: nobody would find the message again.
+Result<void> still_has_a_name(int fd)
+{
+    struct stat about {};
+    if (::fstat(fd, &about) != 0)
+        return disk_error("examine queue file", errno);
+    if (about.st_nlink == 0)
+        return Error(ErrorKind::Temporary, "4.3.0", "Queue file write error").because_of(
+            Error(ErrorKind::Temporary, "the queue file was removed"));
+    return Result<void>();
+}
+
+} // namespace
 
 struct SlotMessage::Commit {
     std::shared_ptr<File> file;
@@ -27,6 +45,8 @@ struct SlotMessage::Commit {
     void run() // in a thread
     {
         result.emplace(write_commit(*disk, file->fd.get(), image, content_tail, content_tail_offset));
+        if (*result)
+            result.emplace(still_has_a_name(file->fd.get()));
         if (!*result) {
             // What was not acknowledged should not come back as a message. If this write is lost as well it
             // may: a duplicate then.
