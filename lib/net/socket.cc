@@ -77,6 +77,9 @@ Result<UniqueFd> listen_tcp(const SocketAddress& at, int backlog)
     set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR);
     if (!at.ip.v4())
         set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY);
+    // What is accepted inherits these.
+    set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY);
+    set_option(fd.get(), SOL_SOCKET, SO_KEEPALIVE);
     RETURN_IF_ERROR(bind_to(fd.get(), at));
     if (::listen(fd.get(), backlog) != 0)
         return Error::system(cat("listen on ", at.to_text()), errno);

@@ -14,7 +14,8 @@
 
 namespace posthouse::net {
 
-// IPv6 sockets take IPv6 only. Port 0 lets the kernel choose: see SocketAddress::local_of.
+// IPv6 sockets take IPv6 only. Port 0 lets the kernel choose: see SocketAddress::local_of. Accepted connections
+// inherit TCP_NODELAY and SO_KEEPALIVE.
 Result<UniqueFd> listen_tcp(const SocketAddress& at, int backlog);
 
 // Replaces an old socket of that name, never any other kind of file.

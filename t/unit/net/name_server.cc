@@ -87,7 +87,9 @@ bool NameServer::answers() const
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_storage storage;
     const socklen_t length = net::SocketAddress(loopback, static_cast<uint16_t>(port_)).to_sockaddr(storage);
-    const bool connected = ::connect(fd, reinterpret_cast<sockaddr*>(&storage), length) == 0;
+    bool connected = ::connect(fd, reinterpret_cast<sockaddr*>(&storage), length) == 0;
+    // While nobody listens, the kernel may give our end that very port, and connect us with ourselves.
+    connected = connected && net::SocketAddress::local_of(fd).port != port_;
     ::close(fd);
     return connected;
 }

@@ -5,6 +5,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 using namespace posthouse;
@@ -25,6 +28,27 @@ TEST_CASE("a connection reaches a listening socket from the address that was ask
     REQUIRE(connected);
     CHECK(SocketAddress::local_of(connected->get()).ip.to_text() == "127.0.0.2");
     CHECK(SocketAddress::peer_of(connected->get()) == at);
+}
+
+TEST_CASE("an accepted connection has its options from the listener")
+{
+    Loop loop;
+    const auto listener = listen_tcp(SocketAddress(loopback, 0), 5);
+    REQUIRE(listener);
+    const auto connected = test::run_task(loop, connect_to(loop, SocketAddress::local_of(listener->get()), std::nullopt,
+                                                           Deadline::after(Duration::seconds(5))));
+    REQUIRE(connected);
+    const UniqueFd accepted(::accept(listener->get(), nullptr, nullptr));
+    REQUIRE(accepted);
+    struct Option {
+        int level, name;
+    };
+    for (const Option& option : {Option{IPPROTO_TCP, TCP_NODELAY}, Option{SOL_SOCKET, SO_KEEPALIVE}}) {
+        int value = 0;
+        socklen_t size = sizeof value;
+        REQUIRE(::getsockopt(accepted.get(), option.level, option.name, &value, &size) == 0);
+        CHECK(value != 0);
+    }
 }
 
 TEST_CASE("a refused connection and a silent host are errors with their reason")
