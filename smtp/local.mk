@@ -3,6 +3,7 @@ noinst_LIBRARIES += smtp/libclient.a
 smtp_libclient_a_SOURCES = \
 	%reldir%/agent.cc %reldir%/agent.h \
 	%reldir%/commands.cc \
+	%reldir%/content_sender.cc %reldir%/content_sender.h \
 	%reldir%/delivery.cc %reldir%/delivery.h \
 	%reldir%/destination.cc %reldir%/destination.h \
 	%reldir%/host_search.cc %reldir%/host_search.h \

@@ -105,6 +105,10 @@ Settings Settings::from_config(const config::Config& config, bool lmtp)
     settings.skip_quit_response = prefixed.boolean("skip_quit_response");
     settings.send_xforward = prefixed.boolean("send_xforward_command");
     settings.line_limit = prefixed.number("line_length_limit");
+    settings.convert_8bit = !config.boolean("disable_mime_output_conversion");
+    settings.conversion_limits.nesting = static_cast<size_t>(config.number("mime_nesting_limit"));
+    settings.conversion_limits.boundary = static_cast<size_t>(config.number("mime_boundary_length_limit"));
+    settings.conversion_limits.header_field = static_cast<size_t>(config.number("header_size_limit"));
     settings.discard_keywords = prefixed.list("discard_ehlo_keywords");
     settings.keep_connections = prefixed.boolean("connection_cache_on_demand");
     settings.keep_destinations = prefixed.list("connection_cache_destinations");

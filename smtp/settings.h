@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/base/time.h"
+#include "lib/mail/seven_bit.h"
 #include "lib/net/address.h"
 #include "lib/queue/own_addresses.h"
 
@@ -68,6 +69,8 @@ public:
     bool skip_quit_response = true;
     bool send_xforward = false;
     size_t line_limit = 998;
+    bool convert_8bit = true; // disable_mime_output_conversion = no
+    mail::SevenBitLimits conversion_limits;
     std::vector<std::string> discard_keywords;
 
     // Connections that are kept.

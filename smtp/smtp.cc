@@ -19,14 +19,19 @@ DESCRIPTION
 	Commands are pipelined where the host offers it. A connection that has done its work is kept for
 	smtp_connection_cache_time_limit, and the next message for the same next hop goes over it.
 
+	For a host without 8BITMIME, parts of a message that say 8bit become quoted-printable
+	(disable_mime_output_conversion); what is signed (multipart/signed) goes as it is. A message that needs
+	SMTPUTF8 goes only to a host that offers it. Content that does not agree with the checksum that was
+	taken when it came in is not sent: it stays in the queue, and the log says so.
+
 	What a host says to a recipient decides: 5xx returns the mail, 4xx is tried with another host or
 	later, 421 ends the session. When the answer to the end of the content is lost, the mail is tried
 	again later and may arrive twice: it is never lost.
 
 STANDARDS
 	RFC 5321 (SMTP), RFC 2033 (LMTP), RFC 1870 (SIZE), RFC 2034 (enhanced status codes), RFC 2920
-	(pipelining), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 7505 (null MX), and
-	Postfix's XFORWARD.
+	(pipelining), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 7505 (null MX), RFC 2045
+	(quoted-printable), and Postfix's XFORWARD.
 
 SECURITY
 	smtp talks to strangers. It runs as mail_owner, in a changed root directory when master.cf says so,
@@ -37,7 +42,7 @@ DIAGNOSTICS
 	connected to is logged apart.
 
 BUGS
-	There is no TLS yet. A message with 8-bit content goes as it is to a host without 8BITMIME.
+	There is no TLS yet.
 
 SEE ALSO
 	qmgr(8), smtpd(8), master(8), transport(5), postconf(5)

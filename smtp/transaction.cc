@@ -1,10 +1,7 @@
 #include "smtp/transaction.h"
 
 #include "lib/base/cat.h"
-#include "lib/base/file.h"
-
-#include <algorithm>
-#include <memory>
+#include "smtp/content_sender.h"
 
 namespace posthouse::smtp_client {
 
@@ -12,9 +9,6 @@ namespace {
 
 // Commands that wait for replies at a time: more could fill both directions of the connection.
 constexpr size_t most_in_flight = 16384;
-// Up to here the content leaves with its final dot in one write.
-constexpr size_t small_content = 65536;
-constexpr size_t piece_size = 131072;
 
 // In the order of Step.
 constexpr const char* command_names[] = {"RSET command", "XFORWARD command", "MAIL FROM command", "RCPT TO command",
@@ -263,87 +257,23 @@ Task<void> Transaction::send_nothing()
 
 Task<void> Transaction::send_message()
 {
-    auto trouble = co_await write_content();
-    if (trouble) {
-        session_.broken = true; // without its final dot the message is void
+    ContentSender sender(session_, settings_, request_);
+    auto trouble = co_await sender.run();
+    if (!trouble) {
+        co_await take_final_replies();
+        co_return;
+    }
+    session_.broken = true; // without its final dot the message is void
+    if (sender.fault() == ContentSender::Fault::Connection) {
+        results_.site = *trouble;
         for (size_t position : accepted_)
             results_.note(position, *trouble);
         co_return;
     }
-    co_await take_final_replies();
-}
-
-Task<std::optional<Trouble>> Transaction::write_content()
-{
-    smtp::DataWriter writer(request_.content.facts, settings_.line_limit);
-    if (request_.content.size > small_content) {
-        auto trouble = co_await write_large(writer);
-        co_return trouble;
-    }
-    const size_t size = request_.content.size;
-    std::string& out = session_.chat().output();
-    if (writer.verbatim()) {
-        out.resize(size);
-        auto got = pread_full(request_.file.get(), out.data(), size, request_.content.offset);
-        if (!got || *got != size)
-            co_return Trouble(false, "4.3.0", "cannot read the message file");
-        writer.note_sent(out);
-    } else {
-        std::string content(size, '\0');
-        auto got = pread_full(request_.file.get(), content.data(), size, request_.content.offset);
-        if (!got || *got != size)
-            co_return Trouble(false, "4.3.0", "cannot read the message file");
-        writer.append(content, out);
-    }
-    writer.finish(out);
-    auto written = co_await session_.chat().flush(Deadline::after(settings_.data_xfer_timeout));
-    if (!written) {
-        const Trouble trouble = Trouble::from_stream(written.error(), session_.host().with_address(), "sending message body");
-        results_.site = trouble;
-        co_return trouble;
-    }
-    co_return std::nullopt;
-}
-
-Deadline Transaction::piece_deadline(Instant began, uint64_t bytes) const
-{
-    if (!settings_.per_request_deadline)
-        return Deadline::after(settings_.data_xfer_timeout);
-    const auto earned = static_cast<int64_t>(bytes / settings_.min_data_rate);
-    return Deadline::at(began + settings_.data_xfer_timeout + Duration::seconds(earned));
-}
-
-// In pieces, so that no message is ever whole in memory.
-Task<std::optional<Trouble>> Transaction::write_large(smtp::DataWriter& writer)
-{
-    const std::unique_ptr<char[]> piece(new char[piece_size]);
-    const Instant began = Instant::now();
-    uint64_t done = 0;
-    while (done < request_.content.size) {
-        const size_t size = static_cast<size_t>(std::min<uint64_t>(piece_size, request_.content.size - done));
-        auto got = pread_full(request_.file.get(), piece.get(), size, request_.content.offset + done);
-        if (!got || *got != size)
-            co_return Trouble(false, "4.3.0", "cannot read the message file");
-        done += size;
-        const std::string_view content(piece.get(), size);
-        const Deadline deadline = piece_deadline(began, done);
-        Result<void> written;
-        if (writer.verbatim()) {
-            writer.note_sent(content);
-            written = co_await session_.chat().write(content, deadline);
-        } else {
-            writer.append(content, session_.chat().output());
-            written = co_await session_.chat().flush(deadline);
-        }
-        if (!written) {
-            const Trouble trouble =
-                Trouble::from_stream(written.error(), session_.host().with_address(), "sending message body");
-            results_.site = trouble;
-            co_return trouble;
-        }
-    }
-    writer.finish(session_.chat().output());
-    co_return std::nullopt; // the final dot leaves with the wait for its reply
+    // No other host can get what cannot be read.
+    for (size_t position : open_)
+        if (results_.open(position))
+            results_.failed(position, *trouble);
 }
 
 // SMTP: one reply for all. LMTP: one for each recipient that was accepted (RFC 2033 section 4.2).

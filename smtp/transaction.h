@@ -10,7 +10,6 @@
 
 #include "lib/event/task.h"
 #include "lib/queue/delivery_protocol.h"
-#include "lib/smtp/data_writer.h"
 #include "smtp/results.h"
 #include "smtp/session.h"
 #include "smtp/settings.h"
@@ -63,9 +62,6 @@ private:
 
     Task<void> send_nothing();
     Task<void> send_message();
-    Task<std::optional<Trouble>> write_content();
-    Task<std::optional<Trouble>> write_large(smtp::DataWriter& writer);
-    Deadline piece_deadline(Instant began, uint64_t bytes) const;
     Task<void> take_final_replies();
     void take_final_reply(size_t position, const smtp::Reply& reply);
 

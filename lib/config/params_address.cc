@@ -102,7 +102,7 @@ std::span<const Parameter> address_parameters()
         {"body_checks_size_limit", Size, "51200", "1", "", Later, "How much of each part body_checks looks at, in bytes."},
         {"milter_header_checks", Tables, "", "", "", Later, "Tables of patterns that act on header fields which milters add."},
         {"disable_mime_input_processing", Boolean, "no", "", "", Later, "Whether MIME structure is left unread at intake."},
-        {"disable_mime_output_conversion", Boolean, "no", "", "", Later, "Whether 8-bit mail goes as it is to hosts that do not offer 8BITMIME."},
+        {"disable_mime_output_conversion", Boolean, "no", "", "", Smtp, "Whether 8-bit mail goes as it is to hosts that do not offer 8BITMIME."},
         {"force_mime_input_conversion", Boolean, "no", "", "", Later, "Whether 8-bit parts become quoted-printable or base64 at intake."},
         {"detect_8bit_encoding_header", Boolean, "yes", "", "", Later, "Whether mail is taken for 8-bit when its header says so."},
         {"receive_override_options", List, "", "", "", Smtpd, "Steps of intake that are left out, to be set by -o before or behind a content filter."},

@@ -94,10 +94,10 @@ std::span<const Parameter> general_parameters()
 
         // ---- limits and text
         {"line_length_limit", Number, "2048", "512", "", Smtpd | Pickup, "Longest input line that is kept in one piece."},
-        {"header_size_limit", Size, "102400", "1", "", Intake, "Longest header field, in bytes; the rest of it is cut."},
+        {"header_size_limit", Size, "102400", "1", "", Intake | Smtp, "Longest header field, in bytes; the rest of it is cut."},
         {"header_address_token_limit", Number, "10240", "1", "", Intake, "Most address tokens that are read from one header field."},
-        {"mime_nesting_limit", Number, "100", "1", "", Later, "Deepest nesting of MIME parts that is looked into."},
-        {"mime_boundary_length_limit", Number, "2048", "1", "", Later, "Longest MIME boundary that is told apart from others."},
+        {"mime_nesting_limit", Number, "100", "1", "", Smtp, "Deepest nesting of MIME parts that is looked into."},
+        {"mime_boundary_length_limit", Number, "2048", "1", "", Smtp, "Longest MIME boundary that is told apart from others."},
         {"message_size_limit", Size, "10240000", "0", "", All, "Largest message with its envelope, in bytes; 0 for no limit."},
         {"hopcount_limit", Number, "50", "1", "", Intake, "Most Received: fields before a message counts as running in a circle."},
         {"hash_queue_depth", Number, "1", "1", "16", Unused, "Levels of directories in the original's queue."},

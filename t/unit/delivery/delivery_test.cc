@@ -409,3 +409,20 @@ TEST_CASE("with smtp_per_request_deadline a host that takes content too slowly t
     CHECK(done.outcomes.at(0).status == DeliveryStatus::Deferred);
     CHECK(done.outcomes.at(0).text == "conversation with 127.0.0.1[127.0.0.1] timed out while sending message body");
 }
+
+TEST_CASE("a reply without end, or that is no reply, is given up, and the mail waits")
+{
+    std::string endless = "S: 220 mx ESMTP\nC: EHLO\n";
+    for (int i = 0; i < 20000; ++i)
+        endless += "S: 250-" + std::string(80, 'x') + "\n";
+    for (const std::string& script : {endless, std::string("S: 220 mx ESMTP\nC: EHLO\nS: 25\nHANG"),
+                                      std::string("S: what is this\nHANG"), std::string("S: 220-mx\nS: 250 mx\nHANG")}) {
+        Client client;
+        Peer peer(client.loop, {script});
+        const auto done = client.deliver(bracketed(peer), {"a@b.example"});
+        REQUIRE(done.outcomes.size() == 1);
+        CHECK(done.outcomes[0].status == DeliveryStatus::Deferred);
+        CHECK(done.outcomes[0].text.size() < 2000);
+        CHECK(done.site == queue::SiteStatus::SiteFailed);
+    }
+}

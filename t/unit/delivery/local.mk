@@ -3,6 +3,7 @@ check_PROGRAMS += t/unit/delivery/delivery_test
 TESTS += t/unit/delivery/delivery_test
 t_unit_delivery_delivery_test_SOURCES = \
 	%reldir%/agent_test.cc \
+	%reldir%/content_test.cc \
 	%reldir%/delivery_test.cc \
 	%reldir%/host_search_test.cc \
 	%reldir%/peer.cc %reldir%/peer.h \

@@ -2,6 +2,7 @@
 
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
+#include "lib/base/crc32c.h"
 #include "lib/base/file.h"
 #include "lib/smtp/chat.h"
 #include "t/support/run_task.h"
@@ -173,6 +174,7 @@ queue::DeliveryRequest Client::request(std::string nexthop, std::vector<std::str
     (void)pwrite_all(request.file.get(), content, before.size());
     request.content.offset = before.size();
     request.content.size = content.size();
+    request.content.crc32c = crc32c(content);
     smtp::DataReader reader;
     for (std::string_view rest = content; !rest.empty();)
         rest.remove_prefix(reader.scan_chunk(rest).consumed);
