@@ -60,6 +60,14 @@ Result<void> SlotFiles::make_directories() const
 
 Result<UniqueFd> SlotFiles::open(uint64_t number, int flags) const { return open_at(AT_FDCWD, path(number), flags); }
 
+Result<UniqueFd> SlotFiles::open_to_read(uint64_t number) const
+{
+    auto file = open(number, O_RDONLY | O_NOATIME);
+    if (!file && file.error().errno_value() == EPERM) // somebody else's file
+        return open(number, O_RDONLY);
+    return file;
+}
+
 Result<bool> SlotFiles::lock(int fd)
 {
     while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {

@@ -26,6 +26,8 @@ public:
 
     // O_NOFOLLOW, and only a regular file.
     Result<UniqueFd> open(uint64_t number, int flags) const;
+    // Read only, without a new access time: each would be a change of metadata.
+    Result<UniqueFd> open_to_read(uint64_t number) const;
     // The exclusive lock that a lease is; false when somebody has it.
     static Result<bool> lock(int fd);
 

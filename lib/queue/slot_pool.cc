@@ -8,7 +8,6 @@
 #include "lib/queue/slot_pool_impl.h"
 
 #include <algorithm>
-#include <fcntl.h>
 #include <functional>
 
 namespace posthouse::queue {
@@ -323,12 +322,12 @@ bool SlotPool::is_live(uint64_t number, const std::string& id) const
     return message && make_id(message->id_us, number) == id;
 }
 
-Result<UniqueFd> SlotPool::open_message(uint64_t number) const { return impl_->files.open(number, O_RDONLY); }
+Result<UniqueFd> SlotPool::open_message(uint64_t number) const { return impl_->files.open_to_read(number); }
 
 Task<Result<StoredMessage>> SlotPool::load(uint64_t number, Depth depth) const
 {
     std::function<Result<StoredMessage>()> read = [files = impl_->files, number, depth]() -> Result<StoredMessage> {
-        const auto file = files.open(number, O_RDONLY);
+        const auto file = files.open_to_read(number);
         if (!file)
             return file.error();
         auto examination = examine_file(file->get(), number, depth);

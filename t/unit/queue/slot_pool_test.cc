@@ -348,6 +348,21 @@ TEST_CASE("Slots above the pool's limit are unlinked when they have not been nee
     CHECK(f.listener.arrived.empty());
 }
 
+TEST_CASE("Held messages keep their slots, and there are new ones for others as long as there is space")
+{
+    PoolFixture f;
+    f.limits.pool_size = 4;
+    f.limits.create_batch = 2;
+    f.start();
+    for (int i = 0; i < 100; ++i)
+        f.pool->set_held(f.queue_message(sample_content(10)), true);
+    CHECK(f.pool->counts().live == 100);
+    f.start();
+    CHECK(f.listener.arrived.size() == 100);
+    CHECK(std::all_of(f.listener.arrived.begin(), f.listener.arrived.end(), [](auto& one) { return one.message.held; }));
+    f.queue_message(sample_content(10));
+}
+
 TEST_CASE("A message of which every recipient is done was only not retired yet: its slot is free at the next start")
 {
     PoolFixture f;
