@@ -22,6 +22,7 @@ namespace {
 
 constexpr Duration longest_wait = Duration::seconds(60);
 constexpr size_t read_size = 65536;
+constexpr int most_of_a_name = 100; // files of one name that are kept in corrupt/
 
 // What cannot be a mail address becomes a local part in quotes, for routing to refuse and bounce.
 std::string external_form(const std::string& text)
@@ -242,7 +243,7 @@ Task<Result<void>> Drop::bounce(const Error& why)
     CO_CHECK(co_await intake.content(content));
     mail::Envelope envelope;
     envelope.recipients.emplace_back(facts.to);
-    const smtp::ContentFacts content_facts = smtp::facts_of_header(content);
+    const smtp::ContentFacts content_facts = smtp::facts_of_content(content);
     auto result = co_await intake.finish(std::move(envelope), content_facts, Deadline::after(longest_wait));
     if (!result)
         co_return std::move(result.error());
@@ -252,8 +253,14 @@ Task<Result<void>> Drop::bounce(const Error& why)
 DropOutcome Drop::quarantine(std::string_view why)
 {
     log::warning("maildrop/", name_, ": ", why, ", uid=", about_.st_uid, " -- moved to corrupt/");
-    if (::renameat(context_.maildrop, name_.c_str(), context_.corrupt, name_.c_str()) == 0)
-        return DropOutcome::Rejected;
+    // What lies in corrupt/ under that name already is somebody's mail, too.
+    for (int number = 0; number <= most_of_a_name; ++number) {
+        const std::string name = number == 0 ? name_ : cat(name_, '.', number);
+        if (::renameat2(context_.maildrop, name_.c_str(), context_.corrupt, name.c_str(), RENAME_NOREPLACE) == 0)
+            return DropOutcome::Rejected;
+        if (errno != EEXIST)
+            break;
+    }
     log::warning("maildrop/", name_, ": ", Error::system("rename into corrupt/", errno).full_text());
     return DropOutcome::Stuck;
 }

@@ -157,6 +157,20 @@ TEST_CASE("what is no drop file goes to corrupt/, and nothing of it into the que
         CHECK_FALSE(message.committed);
 }
 
+TEST_CASE("a file in corrupt/ is never overwritten by another one of its name")
+{
+    Pickup pickup;
+    for (const char* text : {"first", "second", "third"}) {
+        pickup.put("name", text);
+        CHECK(pickup.take("name") == DropOutcome::Rejected);
+        CHECK_FALSE(pickup.dropped("name"));
+    }
+    const std::string corrupt = pickup.folder.path + "/corrupt/";
+    CHECK(*read_file(corrupt + "name", 100) == "first");
+    CHECK(*read_file(corrupt + "name.1", 100) == "second");
+    CHECK(*read_file(corrupt + "name.2", 100) == "third");
+}
+
 TEST_CASE("links, directories and pipes are not followed and do not block")
 {
     Pickup pickup;
