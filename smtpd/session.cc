@@ -9,7 +9,9 @@
 #include "smtpd/server.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <iterator>
+#include <new>
 #include <sys/socket.h>
 
 namespace posthouse::smtpd {
@@ -94,7 +96,13 @@ Task<void> Session::serve()
         real_client_ = client_;
     }
     log::info("connect from ", client_.label());
-    Result<void> ended = co_await converse();
+    Result<void> ended;
+    try {
+        ended = co_await converse();
+    } catch (const std::bad_alloc&) {
+        reset_mail(); // what it holds may be enough to say goodbye with
+        ended = Error::system("out of memory", ENOMEM);
+    }
     if (!ended && !closing_)
         (void)co_await say_goodbye(ended.error()); // the connection may be gone
     log_end(ended);
@@ -256,6 +264,9 @@ Task<Result<void>> Session::say_goodbye(const Error& error)
     if (server_.stopping)
         co_return co_await chat_.send(
             smtp::Reply(421, "4.3.2", cat(server_.settings.hostname, " Service is shutting down")), soon);
+    if (error.errno_value() == ENOMEM)
+        co_return co_await chat_.send(
+            smtp::Reply(421, "4.3.0", cat(server_.settings.hostname, " Error: out of memory")), soon);
     if (error.kind() == ErrorKind::Permanent)
         co_return co_await chat_.send(smtp::Reply(500, "5.5.2", "Error: line too long"), soon);
     co_return Result<void>();
@@ -269,6 +280,7 @@ void Session::log_end(const Result<void>& ended) const
         const std::string_view what = server_.stopping                                 ? "server stops"
                                       : ended.error().kind() == ErrorKind::TimedOut  ? "timeout"
                                       : ended.error().kind() == ErrorKind::Permanent ? "too long line"
+                                      : ended.error().errno_value() == ENOMEM        ? "out of memory"
                                                                                      : "lost connection";
         log::info(what, " after ", after, " from ", client_.label());
     }

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -277,6 +278,43 @@ class Limits(harness.TestCase):
             for client in clients:
                 client.close()
             self.wait_until(lambda: post.answers(post.port), "room again")
+
+    def test_a_process_out_of_memory_turns_clients_away_and_serves_again_when_there_is_room(self):
+        if sanitized():
+            self.skipTest("the sanitizer needs the address space")
+        with harness.Instance(self, main_cf="smtpd_client_connection_count_limit = 0\ndefault_process_limit = 1\n") as post:
+            post.send("you@example.net", ["friend@example.com"], "before")
+            pid = post.pids("smtpd")[0]
+            as_user = post.become_user if post.drops else None
+            with open("/proc/%d/status" % pid) as status:
+                data = int(re.search(r"VmData:\s+(\d+) kB", status.read())[1]) * 1024
+            subprocess.run(["prlimit", "--pid", str(pid), "--data=%d:" % (data + 500000)], check=True, preexec_fn=as_user)
+            clients, refused = [], 0
+            while refused < 5 and len(clients) < 300:
+                client = harness.Dialogue(post.port)
+                clients.append(client)
+                replies = [client.reply()] + [client.command(line) for line in (
+                    "EHLO client.example", "MAIL FROM:<you@example.net>", "RCPT TO:<friend@example.com>", "DATA")]
+                if replies[-1][0] == 354:
+                    client.send("Subject: x\r\n\r\n" + "some text\r\n" * 5000)  # kept in memory as yet
+                    client.socket.settimeout(0.1)
+                    try:
+                        replies.append(client.reply())
+                    except OSError:
+                        continue  # nothing to say: there was room
+                refused += 1
+                self.assertIn((421, ["4.3.0 post.test.example Error: out of memory"]), replies)
+            self.assertEqual(refused, 5)
+            before = harness.cpu_ticks(pid)
+            time.sleep(1)
+            self.assertLess(harness.cpu_ticks(pid) - before, os.sysconf("SC_CLK_TCK") / 4)
+            for client in clients:
+                client.close()
+            self.wait_until(lambda: post.answers(post.port), "smtpd answers again")
+            subprocess.run(["prlimit", "--pid", str(pid), "--data=unlimited:"], check=True, preexec_fn=as_user)
+            self.assertEqual(post.pids("smtpd"), [pid])
+            post.send("you@example.net", ["friend@example.com"], "after")
+            post.wait_mail("friend", 2)
 
     def test_21_a_client_that_never_reads_is_gone_after_the_deadline_and_disturbs_nobody(self):
         with harness.Instance(self, main_cf="smtpd_timeout = 2s\nsmtpd_junk_command_limit = 1000000\n") as post:
