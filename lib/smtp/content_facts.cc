@@ -33,12 +33,18 @@ ContentFacts ContentFacts::from_stored(uint8_t flags, uint32_t longest_line)
     return facts;
 }
 
-ContentFacts facts_of_header(std::string_view lines)
+ContentFacts facts_of_content(std::string_view content)
 {
     DataReader reader;
-    while (!lines.empty())
-        lines.remove_prefix(reader.scan_chunk(lines).consumed);
-    ContentFacts facts = reader.facts();
+    while (!content.empty())
+        content.remove_prefix(reader.scan_chunk(content).consumed);
+    (void)reader.finish_chunks(); // looked at, not sent
+    return reader.facts();
+}
+
+ContentFacts facts_of_header(std::string_view lines)
+{
+    ContentFacts facts = facts_of_content(lines);
     // An empty line within would make the reader count what follows as body.
     facts.has_8bit_header |= facts.has_8bit_body;
     facts.has_8bit_body = false;

@@ -28,4 +28,7 @@ public:
 // Facts of whole CRLF lines that belong to the header.
 ContentFacts facts_of_header(std::string_view lines);
 
+// Facts of a whole message, header and body, in wire form: what a DataReader would have seen of it.
+ContentFacts facts_of_content(std::string_view content);
+
 } // namespace posthouse::smtp
