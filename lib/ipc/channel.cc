@@ -67,6 +67,8 @@ Task<Result<Frame>> Channel::receive(Deadline deadline)
         auto got = read_chunk();
         if (!got)
             co_return std::move(got.error());
+        if (*got == Got::End && ended_)
+            co_return *broken_;
         if (*got == Got::End)
             co_return Error::disconnected(in_.empty() ? "the peer closed the connection"
                                                       : "the peer closed the connection within a message");
@@ -177,6 +179,18 @@ Result<void> Channel::post(Frame frame)
     else if (!flush_timer_.active())
         flush_timer_.set(loop_.now());
     return Result<void>();
+}
+
+bool Channel::post_or_end(Frame frame)
+{
+    auto posted = post(std::move(frame));
+    if (posted || broken_)
+        return bool(posted);
+    ended_ = true;
+    break_off(std::move(posted.error()));
+    ::shutdown(fd_.get(), SHUT_RDWR); // wakes receive()
+    progress_.notify_all();
+    return false;
 }
 
 // One sendmsg: from the first unsent byte to the next one that has descriptors of its own.

@@ -68,6 +68,11 @@ public:
     // suspends. Fails when the connection is broken, the frame too large, or too much is queued.
     Result<void> post(Frame frame);
 
+    // The same for what must not get lost: when it cannot be posted the connection ends, for the peer, and
+    // for receive() here (with the reason, after what has come already). So both do what they do when the
+    // other one dies.
+    bool post_or_end(Frame frame); // false: not posted
+
     // Sends what is queued as far as the socket takes it now.
     void flush_now();
 
@@ -105,6 +110,7 @@ private:
     size_t out_begin_ = 0;
     std::deque<Attached> out_fds_;
     std::optional<Error> broken_; // why nothing can be sent any more
+    bool ended_ = false;          // by us
     bool pumping_ = false;
     Timer flush_timer_;
     Event progress_;

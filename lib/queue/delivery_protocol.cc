@@ -9,6 +9,11 @@ using namespace codec;
 
 namespace {
 
+constexpr size_t most_outcomes_in_done = 16;
+
+// What a host said is not cut short anywhere before.
+std::string_view clipped(std::string_view text) { return text.substr(0, longest_text); }
+
 void write(ipc::Writer& out, const RecipientOutcome& outcome)
 {
     out.u64(outcome.serial);
@@ -17,10 +22,10 @@ void write(ipc::Writer& out, const RecipientOutcome& outcome)
     out.u8(static_cast<uint8_t>(outcome.action));
     out.boolean(outcome.dsn_passed_on);
     out.string(outcome.dsn);
-    out.string(outcome.text);
-    out.string(outcome.relay);
-    out.string(outcome.remote_mta);
-    out.string(outcome.diagnostic);
+    out.string(clipped(outcome.text));
+    out.string(clipped(outcome.relay));
+    out.string(clipped(outcome.remote_mta));
+    out.string(clipped(outcome.diagnostic));
     out.i64(outcome.connect_us);
     out.i64(outcome.transmit_us);
 }
@@ -135,7 +140,7 @@ ipc::Frame DeliveryDone::to_frame() const
     out.u64(serial);
     out.u8(static_cast<uint8_t>(site));
     out.string(site_dsn);
-    out.string(site_text);
+    out.string(clipped(site_text));
     out.u32(static_cast<uint32_t>(outcomes.size()));
     for (const RecipientOutcome& outcome : outcomes)
         write(out, outcome);
@@ -157,6 +162,16 @@ Result<DeliveryDone> DeliveryDone::from_frame(const ipc::Frame& frame)
     if (!is_frame(frame, type, 0) || !in.ok_and_finished())
         return malformed("DeliveryDone");
     return done;
+}
+
+void post_done(ipc::Channel& channel, DeliveryDone done)
+{
+    if (done.outcomes.size() > most_outcomes_in_done) {
+        for (const RecipientOutcome& outcome : done.outcomes)
+            channel.post_or_end(outcome.to_frame());
+        done.outcomes.clear();
+    }
+    channel.post_or_end(done.to_frame());
 }
 
 ipc::Frame DeliveryCancel::to_frame() const

@@ -21,13 +21,16 @@
 #include <vector>
 
 namespace posthouse::ipc {
+class Channel;
 class Frame;
-}
+} // namespace posthouse::ipc
 
 namespace posthouse::queue {
 
 inline constexpr uint16_t delivery_protocol_version = 1;
 inline constexpr size_t most_recipients_in_delivery = 100000;
+// Of the recipients of one request, about (qmgr makes another delivery of the rest): a frame has room for more.
+inline constexpr size_t most_bytes_in_delivery = 2 << 20;
 
 class AgentHello {
 public:
@@ -114,6 +117,10 @@ public:
     ipc::Frame to_frame() const;
     static Result<DeliveryDone> from_frame(const ipc::Frame& frame);
 };
+
+// How an agent sends it: many outcomes go ahead in frames of their own, so that no frame is too large. What
+// cannot be sent ends the connection, and qmgr tries again what it has not heard of.
+void post_done(ipc::Channel& channel, DeliveryDone done);
 
 class DeliveryCancel {
 public:

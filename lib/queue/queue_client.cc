@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <iterator>
 #include <optional>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -29,6 +28,7 @@ constexpr Duration space_is_fresh = Duration::seconds(1);
 constexpr Duration refusal_is_fresh = Duration::seconds(1);
 // A notice with a larger envelope than this is not sent; qmgr reads the file instead.
 constexpr size_t largest_notice = 1 << 20;
+constexpr size_t most_bytes_in_frame = 2 << 20;
 
 struct HeldLease {
     LeasedSlot slot;
@@ -37,7 +37,9 @@ struct HeldLease {
 
 size_t size_estimate(const mail::Envelope& envelope)
 {
-    size_t size = 512 + envelope.sender.size();
+    size_t size = 512 + envelope.sender.size() + envelope.envid.size() + envelope.helo.size() +
+                  envelope.client_name.size() + envelope.sasl_username.size() + envelope.sasl_sender.size() +
+                  envelope.content_filter.size();
     for (const mail::Recipient& recipient : envelope.recipients)
         size += 16 + recipient.address.size() + recipient.original.size() + recipient.orcpt.size();
     return size;
@@ -136,23 +138,31 @@ void QueueClient::Impl::flush_soon()
     });
 }
 
+// What cannot be posted ends the connection: the next one begins with it.
 void QueueClient::Impl::flush()
 {
     while (channel && !notices.empty()) {
         Committed frame;
-        const size_t count = std::min(notices.size(), most_slots_in_frame / 4);
-        std::move(notices.begin(), notices.begin() + static_cast<ptrdiff_t>(count), std::back_inserter(frame.messages));
-        if (!channel->post(frame.to_frame())) { // kept for the next connection
+        auto next = notices.begin();
+        for (size_t bytes = 0; next != notices.end() && frame.messages.size() < most_slots_in_frame; ++next) {
+            bytes += size_estimate(next->envelope);
+            if (bytes > most_bytes_in_frame && !frame.messages.empty())
+                break;
+            frame.messages.push_back(std::move(*next));
+        }
+        if (!channel->post_or_end(frame.to_frame())) {
             std::move(frame.messages.begin(), frame.messages.end(), notices.begin());
             return;
         }
-        notices.erase(notices.begin(), notices.begin() + static_cast<ptrdiff_t>(count));
+        notices.erase(notices.begin(), next);
     }
-    if (channel && !drops.empty()) {
+    while (channel && !drops.empty()) {
         Dropped frame;
-        frame.leases = drops;
-        if (channel->post(frame.to_frame()))
-            drops.clear();
+        const auto end = drops.begin() + static_cast<ptrdiff_t>(std::min(drops.size(), most_held_leases));
+        frame.leases.assign(drops.begin(), end);
+        if (!channel->post_or_end(frame.to_frame()))
+            return;
+        drops.erase(drops.begin(), end);
     }
 }
 
@@ -201,14 +211,14 @@ Result<void> QueueClient::Impl::say_hello()
     LeaseHello hello;
     hello.role = role;
     hello.pid = static_cast<uint32_t>(::getpid());
-    for (const HeldLease& lease : ready)
-        hello.held.push_back(lease.slot.number);
-    hello.held.insert(hello.held.end(), in_use.begin(), in_use.end());
     // Those that ended while there was no connection: claimed first, then told.
     for (const CommittedMessage& message : notices)
         hello.held.push_back(message.number);
     for (const DroppedLease& lease : drops)
         hello.held.push_back(lease.number);
+    hello.held.insert(hello.held.end(), in_use.begin(), in_use.end());
+    for (const HeldLease& lease : ready)
+        hello.held.push_back(lease.slot.number);
     hello.held.resize(std::min(hello.held.size(), most_held_leases));
     RETURN_IF_ERROR(channel->post(hello.to_frame()));
     flush();
@@ -253,7 +263,7 @@ void QueueClient::Impl::request_more()
         return;
     requested = std::min(target - ready.size(), most_slots_in_frame);
     const LeaseRequest request(static_cast<uint32_t>(requested));
-    (void)channel->post(request.to_frame()); // when it fails receive() says so, too
+    channel->post_or_end(request.to_frame());
 }
 
 // ---- messages

@@ -226,3 +226,24 @@ TEST_CASE("a count that the rest cannot hold is a fault, not a reason to reserve
     CHECK(reader.count(2000000, 4) == 0);
     CHECK_FALSE(reader.ok());
 }
+
+TEST_CASE("what cannot be posted ends the connection for both, after what has come before")
+{
+    Loop loop;
+    Ends ends(loop, ipc::ChannelLimits(100, 4));
+    ipc::Channel& other = ends.other();
+    REQUIRE(ends.a->post_or_end(ipc::Frame(1, "small")));
+    REQUIRE(other.post(ipc::Frame(2, "on its way")));
+    other.flush_now();
+    CHECK_FALSE(ends.a->post_or_end(ipc::Frame(3, std::string(101, 'x'))));
+    CHECK_FALSE(ends.a->post(ipc::Frame(4, "more")));
+    auto received = run_task(loop, ends.a->receive(soon()));
+    REQUIRE(received);
+    CHECK(received->type == 2);
+    received = run_task(loop, ends.a->receive(soon()));
+    REQUIRE_FALSE(received);
+    CHECK(received.error().text().find("101 bytes") != std::string::npos);
+    auto at_the_other = run_task(loop, other.receive(soon()));
+    REQUIRE_FALSE(at_the_other);
+    CHECK(at_the_other.error().kind() == ErrorKind::Disconnected);
+}
