@@ -38,6 +38,7 @@ SEE ALSO
 #include "lib/log/log.h"
 #include "lib/queue/lease_desk.h"
 #include "lib/queue/slot_files.h"
+#include "lib/service/peer.h"
 #include "lib/service/service.h"
 #include "qmgr/control_desk.h"
 #include "qmgr/notice_writer.h"
@@ -152,6 +153,10 @@ Task<void> QmgrProgram::find_messages(service::Context& context)
 Task<void> QmgrProgram::serve(service::Context& context, UniqueFd connection, net::SocketAddress, size_t)
 {
     const bool for_leases = is_private(connection.get());
+    if (for_leases && !service::is_own_peer(connection.get())) {
+        log::warning("connection to private/qmgr refused: it comes from a stranger");
+        co_return;
+    }
     auto channel = std::make_unique<ipc::Channel>(context.loop, std::move(connection));
     if (for_leases)
         co_await leases_->serve(std::move(channel));
@@ -224,6 +229,7 @@ namespace {
 constexpr posthouse::service::Spec spec = {
     .program = "qmgr",
     .chroot_ok = false,
+    .gives_work = true,
     .exclusive = true,
     .idle_exit = false,
     .sandbox = {.files = true}, // tables are opened anew when they change

@@ -4,6 +4,7 @@ lib_service_libservice_a_SOURCES = \
 	%reldir%/command_line.cc %reldir%/command_line.h \
 	%reldir%/directories.cc %reldir%/directories.h \
 	%reldir%/log_setup.cc %reldir%/log_setup.h \
+	%reldir%/peer.cc %reldir%/peer.h \
 	%reldir%/privileges.cc %reldir%/privileges.h \
 	%reldir%/sandbox.cc %reldir%/sandbox.h \
 	%reldir%/service.cc %reldir%/service.h \

@@ -28,9 +28,20 @@ Result<Identity> find_mail_owner(const std::string& name)
     return identity;
 }
 
+Result<gid_t> find_group(const std::string& name)
+{
+    const group* entry = ::getgrnam(name.c_str());
+    if (!entry)
+        return Error(ErrorKind::Config, cat("unknown group ", name));
+    if (entry->gr_gid == 0)
+        return Error(ErrorKind::Config, cat(name, " is the group of root"));
+    return entry->gr_gid;
+}
+
 Result<void> become(const Identity& identity)
 {
-    if (::setgroups(1, &identity.gid) != 0)
+    const gid_t groups[] = {identity.gid, identity.more.value_or(identity.gid)};
+    if (::setgroups(identity.more ? 2 : 1, groups) != 0)
         return Error::system("setgroups", errno);
     if (::setresgid(identity.gid, identity.gid, identity.gid) != 0)
         return Error::system(cat("setgid ", identity.gid), errno);

@@ -3,6 +3,7 @@
 
 #include "lib/base/result.h"
 
+#include <optional>
 #include <string>
 #include <sys/types.h>
 
@@ -14,10 +15,14 @@ public:
     std::string name;
     uid_t uid = 0;
     gid_t gid = 0;
+    std::optional<gid_t> more; // a second group to keep
 };
 
 // Looks the mail owner up (before chroot). Root is refused.
 Result<Identity> find_mail_owner(const std::string& name);
+
+// Of a group; Config when there is none, or it is that of root.
+Result<gid_t> find_group(const std::string& name);
 
 // All groups, gid and uid, for good; checks that root cannot be had back.
 Result<void> become(const Identity& identity);

@@ -10,6 +10,7 @@
 #include "lib/net/socket.h"
 #include "lib/service/command_line.h"
 #include "lib/service/log_setup.h"
+#include "lib/service/peer.h"
 #include "lib/service/privileges.h"
 #include "lib/service/sandbox.h"
 #include "lib/service/status_protocol.h"
@@ -109,6 +110,7 @@ public:
         return Result<void>();
     }
     void now_unprivileged() { privileged_ = false; }
+    void take_work_from(gid_t group) { work_group_ = group; }
 
     int serve(Program& program);
 
@@ -148,6 +150,7 @@ private:
     void end();
     void leave_when_done();
     void leave_if_unused();
+    bool refuses(int connection) const;
     bool full() const { return session_count_ >= most_sessions_; }
     bool unused() const { return session_count_ == 0 && program_->idle(); }
 
@@ -155,6 +158,7 @@ private:
     std::vector<int> listeners_;
     int status_fd_;
     bool privileged_;
+    std::optional<gid_t> work_group_; // of who may give an agent work; none when all are one ordinary user
     Program* program_ = nullptr;
     std::unique_ptr<net::Resolver> resolver_;
     size_t most_sessions_ = 0;
@@ -215,6 +219,8 @@ Task<void> Runner::accept_from(int listener, size_t index)
         sockaddr_storage peer;
         socklen_t length = sizeof peer;
         UniqueFd connection(::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (connection && refuses(connection.get()))
+            continue;
         if (connection) {
             admit(std::move(connection), peer, length, index);
             if (++at_once % accept_at_once == 0)
@@ -230,6 +236,14 @@ Task<void> Runner::accept_from(int listener, size_t index)
             co_await sleep_for(loop, listener_pause);
         }
     }
+}
+
+bool Runner::refuses(int connection) const
+{
+    if (!spec_.single_connection || may_give_work(connection, work_group_))
+        return false;
+    log::warning("connection refused: it does not come from qmgr");
+    return true;
 }
 
 void Runner::admit(UniqueFd connection, const sockaddr_storage& peer, socklen_t length, size_t index)
@@ -401,6 +415,15 @@ Result<void> give_up_privileges(const Spec& spec, const CommandLine& line, const
         auto owner = find_mail_owner(config.text("mail_owner"));
         if (!owner)
             return std::move(owner.error()).within("mail_owner");
+        if (spec.single_connection || spec.gives_work) {
+            auto group = find_group(config.text("setgid_group"));
+            if (!group)
+                return std::move(group.error()).within("setgid_group");
+            if (spec.gives_work)
+                owner->more = *group;
+            else
+                runner.take_work_from(*group);
+        }
         if (line.chroot && spec.chroot_ok) {
             new_root = config.text("queue_directory");
             RETURN_IF_ERROR(enter_root(new_root));

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """What each process of an instance may do, read from /proc: user, root directory, capabilities, sandbox,
 open files. Needs root; without it, only what holds for an ordinary user's instance is looked at."""
+import grp
 import os
 import pwd
 import socket
+import struct
 import unittest
 
 import harness
 
-MAIL_OWNER = "mail" # of harness.Instance(privileged=True)
+MAIL_OWNER, SETGID_GROUP = "mail", "tape" # of harness.Instance(privileged=True)
 CONFINED = ("smtpd", "pickup", "qmgr", "smtp")
 SANITIZED = os.path.exists(os.path.join(harness.BUILD, "Makefile")) and \
     "-fsanitize=address" in open(os.path.join(harness.BUILD, "Makefile")).read()
@@ -22,6 +24,39 @@ def status(pid):
 def open_files(pid):
     folder = "/proc/%d/fd" % pid
     return [os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder)]
+
+
+def as_user(account, groups, ask):
+    """What ask() returns (bytes) in a process of that account, with these groups beside its own."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([account.pw_gid] + groups)
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
+            os.write(writer, ask())
+        except OSError as error:
+            os.write(writer, b"error: " + str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        text = answer.read()
+    os.waitpid(pid, 0)
+    return text
+
+
+def ask_socket(path, question=b"", seconds=10):
+    """The first bytes that the other side of a UNIX socket sends; b"" when it closes."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(seconds)
+        client.connect(path)
+        try:
+            client.sendall(question)
+            return client.recv(65536)
+        except (BrokenPipeError, ConnectionResetError):
+            return b""
 
 
 def busy_instance(test, **options):
@@ -65,7 +100,8 @@ class Confinement(harness.TestCase):
 class Privileges(harness.TestCase):
     def setUp(self):
         super().setUp()
-        self.post = busy_instance(self, privileged=True)
+        self.post = busy_instance(self, privileged=True,
+                                  main_cf="transport_maps = inline:{{ waits.example=smtp:[127.0.0.1]:1 }}\n")
 
     def tearDown(self):
         self.post.close()
@@ -79,7 +115,10 @@ class Privileges(harness.TestCase):
                     facts = status(pid)
                     self.assertEqual(set(facts["Uid"].split()), {str(owner.pw_uid)})
                     self.assertEqual(set(facts["Gid"].split()), {str(owner.pw_gid)})
-                    self.assertEqual(facts["Groups"].split(), [str(owner.pw_gid)])
+                    groups = {str(owner.pw_gid)}
+                    if name == "qmgr": # by which agents know it
+                        groups.add(str(grp.getgrnam(SETGID_GROUP).gr_gid))
+                    self.assertEqual(set(facts["Groups"].split()), groups)
                     for kind in ("CapEff", "CapPrm"):
                         self.assertEqual(int(facts[kind], 16), 0)
 
@@ -103,6 +142,35 @@ class Privileges(harness.TestCase):
                         pass
             os._exit(reached)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
+    def test_agents_take_work_from_qmgr_alone(self):
+        owner, group = pwd.getpwnam(MAIL_OWNER), [grp.getgrnam(SETGID_GROUP).gr_gid]
+        for name in ("virtual", "smtp"):
+            path = os.path.join(self.post.spool, "private", name)
+            with self.subTest(name):
+                # What smtpd, smtp or the router of local could try: they are the same user, and no more.
+                self.assertEqual(as_user(owner, [], lambda: ask_socket(path)), b"")
+                hello = as_user(owner, group, lambda: ask_socket(path))
+                self.assertEqual(struct.unpack("<IHH", hello[:8])[1], 0x0201)
+                self.assertIn(b"Permission denied", as_user(self.post.user, group, lambda: ask_socket(path)))
+        self.post.wait_log("warning: connection refused: it does not come from qmgr")
+        self.post.send("you@example.org", ["friend@example.com"], "Still there.")
+        self.post.wait_mail("friend", 2)
+
+    def test_only_root_acts_on_messages(self):
+        self.post.send("you@example.org", ["friend@waits.example"], "Patience.")
+        self.post.wait_log("to=<friend@waits.example>.* status=deferred")
+        delete_all = struct.pack("<BBBI", 3, 0x0f, 1, 0) # ControlAct: Delete, every queue, all, no ids
+        question = struct.pack("<IHH", len(delete_all), 0x0304, 0) + delete_all
+        path = os.path.join(self.post.spool, "public", "qmgr")
+        group = [grp.getgrnam(SETGID_GROUP).gr_gid]
+        for account in (pwd.getpwnam(MAIL_OWNER), self.post.user):
+            with self.subTest(account.pw_name):
+                answer = as_user(account, group, lambda: ask_socket(path, question))
+                self.assertIn(b"only root may act on messages", answer)
+        self.assertEqual(len(self.post.queue()), 1)
+        self.assertIn(b"\x06\x03", ask_socket(path, question)[:8]) # ControlEnd for root
+        self.post.wait_queue(0)
 
 
 if __name__ == "__main__":
