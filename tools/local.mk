@@ -20,6 +20,7 @@ tools_postdrop_LDADD = tools/libsubmit.a $(LDADD)
 noinst_LIBRARIES += tools/libqueuetools.a
 tools_libqueuetools_a_SOURCES = \
 	%reldir%/control_client.cc %reldir%/control_client.h \
+	%reldir%/queue_ids.cc %reldir%/queue_ids.h \
 	%reldir%/queue_report.cc %reldir%/queue_report.h \
 	%reldir%/queue_scan.cc %reldir%/queue_scan.h \
 	%reldir%/show_queue.cc %reldir%/show_queue.h
@@ -33,7 +34,9 @@ tools_mailq_LDADD = tools/libqueuetools.a tools/libsubmit.a $(LDADD)
 
 # postmap, postalias, newaliases.
 noinst_LIBRARIES += tools/libtabletools.a
-tools_libtabletools_a_SOURCES = %reldir%/table_command.cc %reldir%/table_command.h
+tools_libtabletools_a_SOURCES = \
+	%reldir%/table_command.cc %reldir%/table_command.h \
+	%reldir%/table_options.cc %reldir%/table_options.h
 sbin_PROGRAMS += tools/postmap tools/postalias
 tools_postmap_SOURCES = %reldir%/postmap.cc
 tools_postmap_LDADD = tools/libtabletools.a $(LDADD)
@@ -56,7 +59,7 @@ tools_posthouse_LDADD = tools/libqueuetools.a $(LDADD)
 sbin_PROGRAMS += tools/postsuper tools/postcat
 tools_postsuper_SOURCES = %reldir%/postsuper.cc %reldir%/queue_act.cc %reldir%/queue_act.h
 tools_postsuper_LDADD = tools/libqueuetools.a tools/libsubmit.a $(LDADD)
-tools_postcat_SOURCES = %reldir%/postcat.cc
+tools_postcat_SOURCES = %reldir%/postcat.cc %reldir%/postcat_drop.cc %reldir%/postcat_drop.h
 tools_postcat_LDADD = tools/libqueuetools.a tools/libsubmit.a $(LDADD)
 
 # Showing and changing main.cf and master.cf.

@@ -23,6 +23,8 @@ DESCRIPTION
     --help     print a summary
     Without -b, -e and -h everything is shown.
 
+    Files of maildrop/, which no daemon has seen yet, are shown too, by their names.
+
     A recipient that is settled is shown as done_recipient, with what became of it. A file that is damaged is
     shown as far as it can be read, with a warning.
 DIAGNOSTICS
@@ -37,6 +39,7 @@ SEE ALSO
 #include "lib/queue/queue_file.h"
 #include "lib/queue/queue_id.h"
 #include "lib/queue/slot_files.h"
+#include "tools/postcat_drop.h"
 #include "tools/show_queue.h"
 
 #include <algorithm>
@@ -298,6 +301,18 @@ std::string find_in_queue(const std::string& queue_directory, const std::string&
     return number ? damaged : std::string();
 }
 
+tools::DropView drop_view(const Options& options)
+{
+    tools::DropView view;
+    view.envelope = options.envelope;
+    view.header = options.header;
+    view.body = options.body;
+    view.marks = options.marks;
+    view.file_names = options.file_names;
+    view.line_types = options.verbose;
+    return view;
+}
+
 bool show_file(const Options& options, const std::string& path, const std::string& name, const std::string& id)
 {
     const auto file = path.empty() ? Result<UniqueFd>(Error::system("queue file", ENOENT))
@@ -305,6 +320,12 @@ bool show_file(const Options& options, const std::string& path, const std::strin
     if (!file) {
         std::fputs(cat("postcat: fatal: open queue file ", name, ": ", file.error().text(), "\n").c_str(), stderr);
         return false;
+    }
+    if (id.empty() && tools::is_drop(file->get())) {
+        auto shown = tools::show_drop(file->get(), name, drop_view(options));
+        if (!shown)
+            std::fputs(cat("postcat: warning: ", name, ": ", shown.error().full_text(), "\n").c_str(), stderr);
+        return static_cast<bool>(shown);
     }
     // A file is shown under whatever name: its own number is taken from it.
     auto examination = queue::examine_file(file->get(), 0, queue::Depth::WithContent);

@@ -49,6 +49,9 @@ Result<PostdropPipe> PostdropPipe::start(const config::Config& config)
     ::sigaddset(&defaults, SIGPIPE);
     ::posix_spawnattr_setsigdefault(&attributes, &defaults);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    // Inherited as ignored from a caller (swaks --pipe), it would keep the exit status from us: a message that is
+    // in the queue would be refused.
+    ::signal(SIGCHLD, SIG_DFL);
     pid_t child = -1;
     const int failed = ::posix_spawn(&child, path.c_str(), &actions, &attributes, argv, environ);
     ::posix_spawnattr_destroy(&attributes);

@@ -36,19 +36,12 @@ SEE ALSO
 */
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
-#include "tools/table_command.h"
+#include "tools/table_options.h"
 
-#include <cstdio>
-#include <cstring>
-#include <optional>
 #include <string>
-#include <sysexits.h>
-#include <unistd.h>
 #include <vector>
 
 using namespace posthouse;
-using tools::BuildOptions;
-using tools::TableCommand;
 
 namespace {
 
@@ -57,58 +50,11 @@ constexpr const char* usage =
     "  (none) make the table   -i add from stdin       -d remove a key\n"
     "  -q     ask for a key    -s print all records\n";
 
-struct Options {
-    std::string directory;
-    char mode = 0; // d i q s
-    std::string key;
-    bool header = false;
-    bool body = false;
-    BuildOptions build;
-    std::vector<std::string> names;
-};
-
-bool take_flag(int letter, Options& options)
+// With -h or -b: the logical header lines and the body lines of a message; else the lines as they are.
+std::vector<std::string> keys_of(std::vector<std::string> lines, bool header, bool body)
 {
-    switch (letter) {
-    case 'b': options.body = true; return true;
-    case 'f': options.build.fold = false; return true;
-    case 'F': options.build.values_are_files = true; return true;
-    case 'h': options.header = true; return true;
-    case 'N': options.build.with_null = true; return true;
-    case 'n': options.build.with_null = false; return true;
-    case 'o': options.build.keep_root = true; return true;
-    case 'p': options.build.copy_rights = false; return true;
-    case 'r': options.build.on_duplicate = BuildOptions::OnDuplicate::Replace; return true;
-    case 'w': options.build.on_duplicate = BuildOptions::OnDuplicate::Ignore; return true;
-    case 'm': case 'u': case 'U': case 'v': return true;
-    }
-    return false;
-}
-
-std::optional<Options> parse(int argc, char** argv)
-{
-    Options options;
-    for (int letter = 0; (letter = getopt(argc, argv, "bc:d:fFhimnNopq:rsuUvw")) != -1;) {
-        if (letter == 'c') {
-            options.directory = optarg;
-        } else if (std::strchr("diqs", letter)) {
-            if (options.mode != 0)
-                return std::nullopt;
-            options.mode = static_cast<char>(letter);
-            options.key = optarg ? optarg : "";
-        } else if (!take_flag(letter, options)) {
-            return std::nullopt;
-        }
-    }
-    options.names.assign(argv + optind, argv + argc);
-    if (options.names.empty() || ((options.header || options.body) && (options.mode != 'q' || options.key != "-")))
-        return std::nullopt;
-    return options;
-}
-
-// The logical header lines and the body lines of a message, as asked for.
-std::vector<std::string> message_lines(const std::vector<std::string>& lines, bool header, bool body)
-{
+    if (!header && !body)
+        return lines;
     std::vector<std::string> keys;
     bool in_header = true;
     for (const std::string& line : lines) {
@@ -126,55 +72,9 @@ std::vector<std::string> message_lines(const std::vector<std::string>& lines, bo
     return keys;
 }
 
-int query(TableCommand& command, const Options& options)
-{
-    const BuildOptions& build = options.build;
-    if (options.key != "-")
-        return command.query(options.names, options.key, build.fold, build.values_are_files);
-    auto keys = TableCommand::lines_of_stdin();
-    if (options.header || options.body)
-        keys = message_lines(keys, options.header, options.body);
-    return command.query_all(options.names, keys, build.fold, build.values_are_files);
-}
-
-int run(TableCommand& command, const Options& options)
-{
-    if (options.mode == 'q')
-        return query(command, options);
-    int status = options.mode == 'd' ? 1 : 0; // removed from any table: success
-    for (const std::string& name : options.names) {
-        int one = 0;
-        if (options.mode == 'd') {
-            const auto keys =
-                options.key == "-" ? TableCommand::lines_of_stdin() : std::vector<std::string>(1, options.key);
-            one = command.remove(name, keys, options.build);
-            status = status && one;
-            continue;
-        }
-        if (options.mode == 'i')
-            one = command.add(name, table::parse_record, options.build);
-        else if (options.mode == 's')
-            one = command.list(name);
-        else
-            one = command.build(name, table::parse_record, options.build);
-        status = status || one;
-    }
-    return status;
-}
-
 } // namespace
 
 int main(int argc, char** argv)
 {
-    if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {
-        std::fputs(usage, stdout);
-        return EX_OK;
-    }
-    const auto options = parse(argc, argv);
-    if (!options) {
-        std::fputs(usage, stderr);
-        return EX_USAGE;
-    }
-    const auto command = TableCommand::start("postmap", options->directory);
-    return command ? run(*command, *options) : 1;
+    return tools::table_main(argc, argv, "postmap", usage, "bc:d:fFhimnNopq:rsuUvw", table::parse_record, keys_of);
 }

@@ -39,6 +39,7 @@ SEE ALSO
 #include "lib/queue/queue_id.h"
 #include "tools/control_client.h"
 #include "tools/queue_act.h"
+#include "tools/queue_ids.h"
 #include "tools/show_queue.h"
 
 #include <algorithm>
@@ -123,18 +124,6 @@ std::optional<Options> parse(int argc, char** argv)
     return options;
 }
 
-std::vector<std::string> ids_from_input()
-{
-    std::vector<std::string> ids;
-    char line[1024];
-    while (std::fgets(line, sizeof line, stdin)) {
-        const auto words = ascii::split(line, " \t\r\n");
-        if (!words.empty())
-            ids.emplace_back(words.front());
-    }
-    return ids;
-}
-
 // The messages that an order names; empty when its argument is none.
 std::optional<queue::ControlAct> request_of(const Order& order, uint8_t queues)
 {
@@ -152,14 +141,7 @@ std::optional<queue::ControlAct> request_of(const Order& order, uint8_t queues)
         }
         return act;
     }
-    act.ids = argument == "-" ? ids_from_input() : std::vector<std::string>{argument};
-    const auto wrong = std::remove_if(act.ids.begin(), act.ids.end(), [](const std::string& id) {
-        const bool valid = queue::number_of(id).has_value() || id.starts_with("slot.");
-        if (!valid)
-            say(cat("warning: invalid mail queue id: ", id));
-        return !valid;
-    });
-    act.ids.erase(wrong, act.ids.end());
+    act.ids = tools::queue_ids_from("postsuper", argument);
     return act;
 }
 

@@ -123,7 +123,8 @@ std::unique_ptr<TableCommand> TableCommand::start(const std::string& program, co
     for (const config::Fault& fault : faults)
         log::write(fault.warning ? log::Level::Warning : log::Level::Error, fault.to_text());
     if (!config) {
-        log::error(config.error().full_text());
+        if (config::usable(faults)) // else they have said it
+            log::error(config.error().full_text());
         return nullptr;
     }
     auto command = std::unique_ptr<TableCommand>(new TableCommand);

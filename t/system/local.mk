@@ -9,6 +9,7 @@ SYSTEM_TESTS += %reldir%/client_test.py
 SYSTEM_TESTS += %reldir%/sendmail_test.py
 SYSTEM_TESTS += %reldir%/postconf_test.py
 SYSTEM_TESTS += %reldir%/table_test.py
+SYSTEM_TESTS += %reldir%/clients_test.py
 SYSTEM_TESTS += %reldir%/check_test.py
 SYSTEM_TESTS += %reldir%/fault_test.py
 SYSTEM_TESTS += %reldir%/peer_test.py

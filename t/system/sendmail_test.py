@@ -3,6 +3,7 @@
 import os
 import pwd
 import re
+import signal
 import subprocess
 import unittest
 
@@ -76,6 +77,18 @@ class Submission(harness.TestCase):
         message, = self.post.wait_mail("bs")
         self.assertIn("\n.dot", message)
 
+    def test_a_caller_that_ignores_its_children_gets_the_proper_status(self):
+        command = [os.path.join(self.post.programs, "commands", "sendmail"), "-i", "ignored@example.com"]
+        done = subprocess.run(command, input=b"Subject: s\n\nx\n", env=dict(os.environ, MAIL_CONFIG=self.post.etc),
+                              preexec_fn=self.ignore_children, timeout=60)
+        self.assertEqual(done.returncode, 0)
+        self.post.wait_mail("ignored")
+
+    def ignore_children(self):
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        if self.post.drops:
+            self.post.become_user()
+
     def test_exit_codes_are_those_of_sysexits(self):
         self.assertEqual(64, self.sendmail(check=False).returncode)
         self.assertEqual(64, self.sendmail("-f", check=False).returncode)
@@ -114,6 +127,37 @@ class Failure(harness.TestCase):
             counts = received_once(post.wait_mail("late", 5), range(5))
             self.assertEqual({1}, set(counts.values()))
             self.assertEqual([], os.listdir(os.path.join(post.spool, "maildrop")))
+
+    def test_postcat_shows_a_drop_that_no_daemon_has_seen(self):
+        post = harness.Instance(self)
+        self.addCleanup(post.close)
+        os.makedirs(os.path.join(post.spool, "maildrop"), 0o700)
+        if post.drops:
+            os.chown(os.path.join(post.spool, "maildrop"), post.user.pw_uid, post.user.pw_gid)
+        post.tool("sendmail", "-t", "-i", "-fme@example.org", "-N", "never",
+                  input="To: a@example.com, b@example.com\nSubject: s\n\nbody\n")
+        name, = os.listdir(os.path.join(post.spool, "maildrop"))
+        path = os.path.join(post.spool, "maildrop", name)
+        text = post.tool("postcat", path).stdout
+        for line in ("*** ENVELOPE RECORDS %s ***" % path, "sender: me@example.org", "recipient: a@example.com",
+                     "recipient: b@example.com", "named_attribute: notify_flags=1", "Subject: s", "body"):
+            self.assertIn(line + "\n", text)
+        self.assertEqual(post.tool("postcat", "-b", path).stdout, "\nbody\n")
+        self.assertEqual(post.tool("postcat", "-h", path).stdout, "To: a@example.com, b@example.com\nSubject: s\n")
+        os.truncate(path, os.path.getsize(path) - 8)
+        done = post.tool("postcat", path, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the end is missing", done.stderr)
+
+    def test_a_missing_main_cf_is_told_once(self):
+        post = harness.Instance(self)
+        self.addCleanup(post.close)
+        for words in (("postalias", "-c", "/nonexistent", "/etc/aliases"), ("postmap", "-c", "/nonexistent", "x"),
+                      ("newaliases", "-c", "/nonexistent")):
+            done = post.tool(*words, check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertIn("/nonexistent/main.cf: ", done.stderr)
 
     def test_no_message_is_lost_when_pickup_is_killed_again_and_again(self):
         with harness.Instance(self) as post:
