@@ -11,6 +11,11 @@ import unittest
 import harness
 
 
+def the_user():
+    """Whom an instance of an ordinary user can deliver to: as harness.Instance has it."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+
+
 def users_in_spool(post, user):
     return sorted(glob.glob(os.path.join(post.folder, "spool-mail", user, "new", "*")))
 
@@ -31,7 +36,7 @@ alias_maps = lmdb:{etc}/aliases
 alias_database = lmdb:{etc}/aliases
 mail_spool_directory = {folder}/spool-mail/
 recipient_delimiter = +
-""")
+default_privs = """ + the_user().pw_name + "\n")
         cls.user = cls.post.user.pw_name
         os.mkdir(os.path.join(cls.post.folder, "spool-mail"))
         os.chmod(os.path.join(cls.post.folder, "spool-mail"), 0o1777)
@@ -45,7 +50,9 @@ owner-list: %s
 loop1:  loop2@example.com
 cmd:    "|/bin/cat"
 archive: %s/mail/archive
-""" % (cls.user, cls.user, cls.post.etc, cls.user, cls.post.folder))
+mixed:  no-such-user, colleague@example.com, "|/bin/sort -u", %s/spool-mail/late/file
+owner-mixed: keeper@example.com
+""" % (cls.user, cls.user, cls.post.etc, cls.user, cls.post.folder, cls.post.folder))
         cls.post.write("members", "# the members\nfirst@example.com\nsecond@example.com\n")
         if cls.post.drops:
             os.chown(cls.post.etc, cls.post.user.pw_uid, cls.post.user.pw_gid)
@@ -102,6 +109,24 @@ archive: %s/mail/archive
         message, = self.post.wait_mail("looper")
         self.assertIn("mail forwarding loop", message)
 
+    def test_each_end_of_an_alias_has_its_own_fate(self):
+        self.post.send("you@example.org", ["mixed@here.example"], "to all kinds")
+        self.post.wait_log(r"to=<mixed@here.example>.*status=sent \(forwarded as \w+\)")
+        self.assertIn("to all kinds", self.post.wait_mail("colleague")[0])
+        bounce, = self.post.wait_mail("keeper") # what is returned goes to the list's owner, for that member alone
+        self.assertIn('unknown user: "no-such-user"', bounce)
+        self.assertNotIn("sort", bounce.split("Content-Type: message/rfc822")[0])
+        self.post.wait_log(r"to=<\"mixed:#\w+\"@here.example>.*status=deferred "
+                           r"\(delivery to commands is not available: \|/bin/sort -u\)")
+        file = os.path.join(self.post.folder, "spool-mail", "late", "file")
+        self.post.wait_log(r'to=<"mixed:%s"@here.example>, orig_to=<mixed@here.example>.*status=deferred' % file)
+        os.mkdir(os.path.dirname(file))
+        os.chmod(os.path.dirname(file), 0o777)
+        harness.wait_until(lambda: os.path.exists(file) and "to all kinds\n" in read(file), "the file, after all")
+        # What was tried again has not been tried for the others as well.
+        self.assertEqual(len(self.post.mail("colleague")), 1)
+        self.assertEqual(len(self.post.mail("keeper")), 1)
+
     def test_a_command_waits_in_the_queue(self):
         before = len(self.post.queue())
         self.post.send("you@example.org", ["cmd@here.example"], "for a command")
@@ -117,6 +142,51 @@ archive: %s/mail/archive
             self.post.send("you@example.org", ["fresh@here.example"], "fresh")
             return self.post.mail("newcomer")
         harness.wait_until(delivered, "the new alias")
+
+
+class Copies(harness.TestCase):
+    def test_a_user_whose_alias_names_himself_keeps_one_copy_and_sends_the_others_on(self):
+        user = the_user().pw_name
+        post = harness.Instance(self, main_cf="""
+mydestination = here.example
+alias_maps = texthash:{etc}/aliases.txt
+mail_spool_directory = {folder}/spool-mail
+""")
+        os.mkdir(os.path.join(post.folder, "spool-mail"))
+        os.chmod(os.path.join(post.folder, "spool-mail"), 0o1777)
+        post.write("aliases.txt", "%s %s, copy@example.com\n" % (user, user))
+        with post:
+            post.send("you@example.org", [user + "@here.example"], "one for each")
+            self.assertIn("one for each", post.wait_mail("copy")[0])
+            box = os.path.join(post.folder, "spool-mail", user)
+            harness.wait_until(lambda: os.path.exists(box) and "one for each\n" in read(box), "his own copy")
+            post.wait_queue(0)
+            self.assertEqual(read(box).count("one for each\n"), 1)
+            self.assertEqual(len(post.mail("copy")), 1)
+
+
+class Damage(harness.TestCase):
+    def test_a_message_damaged_on_the_disk_is_kept_and_never_delivered(self):
+        with harness.Instance(self) as post:
+            blocked = os.path.join(post.folder, "mail", "box")
+            with open(blocked, "w"):
+                pass # in the Maildir's place
+            post.send("you@example.org", ["box@example.com"], "precious words")
+            post.wait_log(r"to=<box@example.com>.*status=deferred")
+            damaged = 0
+            for path in glob.glob(os.path.join(post.spool, "mail", "*", "*")):
+                with open(path, "r+b") as queued:
+                    text = queued.read()
+                    if b"precious words" in text:
+                        queued.seek(text.index(b"precious words"))
+                        queued.write(b"q")
+                        damaged += 1
+            self.assertEqual(damaged, 1)
+            os.unlink(blocked)
+            post.wait_log(r"to=<box@example.com>.*status=deferred \(.*damaged queue file: the content does not agree with its checksum")
+            self.assertEqual(post.mail("box"), [])
+            self.assertEqual(len(post.queue()), 1)
+            self.assertEqual(glob.glob(os.path.join(post.folder, "mail", "box", "tmp", "*")), [])
 
 
 class Virtual(harness.TestCase):
