@@ -43,6 +43,7 @@ constexpr posthouse::service::Spec spec = {
     .program = "local",
     .chroot_ok = false,
     .single_connection = true,
+    .delivers = true,
     .sandbox = {.files = true},
 };
 } // namespace

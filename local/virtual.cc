@@ -26,6 +26,7 @@ constexpr posthouse::service::Spec spec = {
     .program = "virtual",
     .chroot_ok = false,
     .single_connection = true,
+    .delivers = true,
     .sandbox = {.files = true},
 };
 } // namespace

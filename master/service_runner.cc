@@ -43,6 +43,7 @@ RunSettings RunSettings::from_config(const config::Config& config)
     settings.daemon_directory = config.text("daemon_directory");
     settings.default_process_limit = static_cast<int>(config.number("default_process_limit"));
     settings.throttle_time = config.duration("service_throttle_time");
+    settings.stop_deadline = config.duration("stop_deadline");
     settings.processors = static_cast<int>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
     settings.environment.push_back(safe_path);
     for (const std::string& word : config.list("import_environment")) {

@@ -25,6 +25,7 @@ struct RunSettings {
     std::vector<std::string> environment;
     int default_process_limit = 100;
     Duration throttle_time;
+    Duration stop_deadline;
     int processors = 1;
 };
 

@@ -13,7 +13,8 @@ namespace posthouse::master {
 
 namespace {
 
-constexpr Duration stop_patience = Duration::seconds(15);
+constexpr Duration stop_patience = Duration::seconds(15);   // at least
+constexpr Duration after_deadline = Duration::seconds(5); // what has stop_deadline ends by itself
 
 // Entries that nothing has to be started for are passed over, with one line.
 bool is_run(const config::Service& service)
@@ -36,6 +37,7 @@ Supervisor::Supervisor(Loop& loop) : loop_(loop), patience_(loop, [this] {
 Result<void> Supervisor::start(const config::Config& config, const std::vector<config::Service>& services)
 {
     const RunSettings settings = RunSettings::from_config(config);
+    stop_deadline_ = settings.stop_deadline;
     std::vector<std::pair<const config::Service*, std::vector<UniqueFd>>> opened;
     for (const config::Service& service : services) {
         if (!is_run(service))
@@ -82,6 +84,7 @@ void Supervisor::reload(const config::Config& config, const std::vector<config::
     if (stopping_)
         return;
     const RunSettings settings = RunSettings::from_config(config);
+    stop_deadline_ = settings.stop_deadline;
     Runners kept;
     for (const config::Service& service : services) {
         if (!is_run(service))
@@ -115,7 +118,7 @@ void Supervisor::stop()
     for (auto& runner : runners_)
         runner->close();
     signal_all(SIGTERM);
-    patience_.set(loop_.now() + stop_patience);
+    patience_.set(loop_.now() + std::max(stop_patience, stop_deadline_ + after_deadline));
     end_when_empty();
 }
 

@@ -41,6 +41,7 @@ private:
     Runners runners_;
     Runners closed_; // removed by a reload; their children finish
     bool stopping_ = false;
+    Duration stop_deadline_;
     Timer patience_;
 };
 

@@ -17,6 +17,8 @@ constexpr Duration hello_time = Duration::seconds(30);
 constexpr Duration idle_time = Duration::seconds(100);
 // No delivery is silent for so long: the protocol's own time-outs end it before.
 constexpr Duration silence_limit = Duration::seconds(3 * 3600);
+// More requests than this on their way to an agent do not make it faster.
+constexpr size_t most_bytes_ahead = 8 << 20;
 
 } // namespace
 
@@ -128,6 +130,11 @@ void Agent::retire()
         ::shutdown(channel_->fd(), SHUT_RDWR); // wakes receive()
 }
 
+bool Agent::has_room() const
+{
+    return ready_ && !retiring_ && running_.size() < capacity_ && channel_->queued() < most_bytes_ahead;
+}
+
 void Agent::slow_down()
 {
     capacity_ = std::max<size_t>(1, running_.size());
@@ -140,7 +147,7 @@ void Agent::send(std::unique_ptr<Delivery> delivery, queue::DeliveryRequest requ
         last_heard_ = loop_.now();
     running_.emplace(request.serial, std::move(delivery));
     // A connection that has ended shows itself to receive(): what was posted meanwhile is in running_.
-    (void)channel_->post(std::move(request).to_frame());
+    channel_->post_or_end(std::move(request).to_frame());
 }
 
 void Agent::cancel(const Message& message)
@@ -149,7 +156,7 @@ void Agent::cancel(const Message& message)
         if (&delivery->message != &message)
             continue;
         delivery->cancelled = true;
-        (void)channel_->post(queue::DeliveryCancel(serial).to_frame()); // as in send()
+        channel_->post_or_end(queue::DeliveryCancel(serial).to_frame());
     }
 }
 

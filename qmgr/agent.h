@@ -53,7 +53,7 @@ public:
 
     bool ready() const { return ready_; }
     size_t load() const { return running_.size(); }
-    bool has_room() const { return ready_ && !retiring_ && running_.size() < capacity_; }
+    bool has_room() const; // also: it reads what it gets
     void retire();    // no more deliveries: it ends with the last one that runs
     bool retiring() const { return retiring_; }
     void slow_down(); // it was busy: give it no more than it has now

@@ -3,6 +3,7 @@
 #include "lib/base/cat.h"
 #include "lib/ipc/channel.h"
 #include "lib/log/log.h"
+#include "qmgr/operator_rights.h"
 #include "qmgr/route_finder.h"
 #include "qmgr/scheduler.h"
 
@@ -17,17 +18,19 @@ constexpr Duration client_time = Duration::seconds(100);
 constexpr Duration scan_patience = Duration::seconds(10); // then what is known so far has to do
 constexpr size_t most_bytes_ahead = 256 * 1024;
 
-bool is_root(int fd)
+// Of the process that has connected; the kernel's own answer. Nobody's (-1) when it gives none.
+uid_t user_of(int fd)
 {
     ucred peer = ucred();
     socklen_t length = sizeof peer;
-    return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.uid == 0;
+    return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.uid : static_cast<uid_t>(-1);
 }
 
-queue::ControlEnd refused(std::string why)
+queue::ControlEnd refused(std::string why, bool denied = false)
 {
     queue::ControlEnd end;
     end.ok = false;
+    end.denied = denied;
     end.text = std::move(why);
     return end;
 }
@@ -65,19 +68,25 @@ Task<Result<queue::ControlEnd>> ControlDesk::answer(ipc::Channel& channel, const
         auto request = queue::ControlList::from_frame(frame);
         if (!request)
             co_return std::move(request.error());
+        auto may = co_await rights_.check(OperatorRights::To::View, user_of(channel.fd()));
+        if (!may)
+            co_return refused(may.error().full_text(), may.error().kind() == ErrorKind::Permanent);
         co_return co_await list(channel, std::move(*request));
     }
     if (frame.type == queue::ControlFlush::type) {
         auto request = queue::ControlFlush::from_frame(frame);
         if (!request)
             co_return std::move(request.error());
+        auto may = co_await rights_.check(OperatorRights::To::Flush, user_of(channel.fd()));
+        if (!may)
+            co_return refused(may.error().full_text(), may.error().kind() == ErrorKind::Permanent);
         co_return co_await flush(std::move(*request));
     }
     if (frame.type == queue::ControlAct::type) {
         auto request = queue::ControlAct::from_frame(frame);
         if (!request)
             co_return std::move(request.error());
-        if (root_acts_only_ && !is_root(channel.fd()))
+        if (root_acts_only_ && user_of(channel.fd()) != 0)
             co_return refused("only root may act on messages");
         co_return co_await act(std::move(*request));
     }
@@ -89,19 +98,16 @@ Task<Result<queue::ControlEnd>> ControlDesk::answer(ipc::Channel& channel, const
 Task<Result<queue::ControlEnd>> ControlDesk::list(ipc::Channel& channel, queue::ControlList request)
 {
     queue::ControlEnd end;
-    uint64_t after = 0;
-    bool ended = false;
-    std::vector<queue::ListEntry> entries = scheduler_.list_active(request);
-    while (true) {
+    ListPosition position;
+    std::vector<queue::ListEntry> entries;
+    while (scheduler_.list_some(request, position, entries)) {
         for (const queue::ListEntry& entry : entries) {
             CO_CHECK(channel.post(entry.to_frame()));
-            ++end.count;
+            end.count += entry.continues ? 0 : 1;
         }
-        if (ended)
-            break;
+        entries.clear();
         CO_CHECK(co_await channel.wait_below(most_bytes_ahead, Deadline::after(client_time)));
         co_await sleep_for(loop_, Duration());
-        entries = scheduler_.list_waiting(request, after, ended);
     }
     co_return end;
 }

@@ -16,6 +16,7 @@ class Frame;
 
 namespace posthouse::qmgr {
 
+class OperatorRights;
 class RouteFinder;
 class Scheduler;
 
@@ -23,8 +24,8 @@ class ControlDesk {
 public:
     // `root_acts_only`: hold, release, delete and the like are for root (an instance that root has started).
     // The socket itself is within reach of every program that runs as the mail owner.
-    ControlDesk(Loop& loop, Scheduler& scheduler, RouteFinder& routes, bool root_acts_only)
-        : loop_(loop), scheduler_(scheduler), routes_(routes), root_acts_only_(root_acts_only)
+    ControlDesk(Loop& loop, Scheduler& scheduler, RouteFinder& routes, OperatorRights& rights, bool root_acts_only)
+        : loop_(loop), scheduler_(scheduler), routes_(routes), rights_(rights), root_acts_only_(root_acts_only)
     {
     }
 
@@ -42,6 +43,7 @@ private:
     Loop& loop_;
     Scheduler& scheduler_;
     RouteFinder& routes_;
+    OperatorRights& rights_;
     bool root_acts_only_;
 };
 

@@ -6,16 +6,19 @@ qmgr_libqmgr_a_SOURCES = \
 	%reldir%/control_desk.cc %reldir%/control_desk.h \
 	%reldir%/destination.h \
 	%reldir%/dispatch_order.cc %reldir%/dispatch_order.h \
+	%reldir%/listing.cc %reldir%/listing.h \
 	%reldir%/message.h \
 	%reldir%/notice_rules.cc %reldir%/notice_rules.h \
 	%reldir%/notice_writer.cc %reldir%/notice_writer.h \
 	%reldir%/operator.cc \
+	%reldir%/operator_rights.cc %reldir%/operator_rights.h \
 	%reldir%/placement.cc \
 	%reldir%/results.cc \
 	%reldir%/retry_schedule.h \
 	%reldir%/route_finder.cc %reldir%/route_finder.h \
 	%reldir%/scheduler.cc %reldir%/scheduler.h \
 	%reldir%/settings.cc %reldir%/settings.h \
+	%reldir%/time_slice.h \
 	%reldir%/transport.cc %reldir%/transport.h \
 	%reldir%/waiting_index.cc %reldir%/waiting_index.h
 

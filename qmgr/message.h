@@ -64,6 +64,7 @@ public:
     std::vector<queue::RecipientOutcome> delivered; // only those whose sender wants to know
     size_t settled_now = 0;
     size_t open_deliveries = 0;
+    bool handed_out = false; // every recipient was settled or given to a transport
     Event deliveries_over;
     std::vector<std::pair<const Transport*, uint64_t>> turns; // DispatchOrder's, by transport
 };

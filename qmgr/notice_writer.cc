@@ -1,6 +1,5 @@
 #include "qmgr/notice_writer.h"
 
-#include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/base/file.h"
 #include "lib/log/log.h"
@@ -79,24 +78,6 @@ mail::ReportRecipient reported(NoticeKind kind, const Message& message, queue::R
     report.remote_mta = std::move(outcome.remote_mta);
     report.diagnostic = std::move(outcome.diagnostic);
     return report;
-}
-
-smtp::ContentFacts facts_of(std::string_view content)
-{
-    smtp::ContentFacts facts;
-    bool in_header = true;
-    while (!content.empty()) {
-        const size_t end = content.find("\r\n");
-        const std::string_view line = content.substr(0, end);
-        content.remove_prefix(end == std::string_view::npos ? content.size() : end + 2);
-        in_header = in_header && !line.empty();
-        const bool eight_bit = !ascii::all_7bit(line);
-        facts.has_8bit_header |= eight_bit && in_header;
-        facts.has_8bit_body |= eight_bit && !in_header;
-        facts.has_leading_dot |= line.starts_with('.');
-        facts.longest_line = std::max(facts.longest_line, static_cast<uint32_t>(line.size()));
-    }
-    return facts;
 }
 
 // Runs in the thread pool: `file` is its own.
@@ -242,7 +223,7 @@ Task<Result<std::string>> NoticeWriter::store(mail::Report report, std::string s
     envelope.recipients.emplace_back(std::move(recipient));
     envelope.smtputf8 = report.smtputf8;
     envelope.rewrite_context = "local";
-    const smtp::ContentFacts facts = facts_of(content);
+    const smtp::ContentFacts facts = smtp::facts_of_content(content);
     envelope.body_8bit = facts.has_8bit_body;
     auto result = co_await intake.finish(std::move(envelope), facts, deadline);
     if (!result)

@@ -1,9 +1,9 @@
-// Scheduler, fourth part: what the operator sees and orders, message by message. Whole queues are walked
-// in pieces by the ControlDesk, so that nothing here takes long.
-#include "lib/base/ascii.h"
+// Scheduler, fourth part: what the operator orders, message by message. Whole queues are walked in pieces
+// by the ControlDesk, so that nothing here takes long.
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
 #include "lib/queue/queue_id.h"
+#include "qmgr/listing.h"
 #include "qmgr/scheduler.h"
 
 #include <algorithm>
@@ -17,103 +17,13 @@ namespace {
 
 constexpr size_t list_batch = 200;
 
-bool in_site(const std::string& address, const std::string& site)
-{
-    const auto at = address.rfind('@');
-    return at != std::string::npos && ascii::equal(std::string_view(address).substr(at + 1), site);
-}
-
-bool selects(const queue::ControlList& filter, const queue::ListEntry& entry)
-{
-    if ((filter.queues & entry.queue) == 0)
-        return false;
-    if (!filter.id.empty() && filter.id != entry.id)
-        return false;
-    return filter.site.empty() || std::any_of(entry.recipients.begin(), entry.recipients.end(),
-                                              [&filter](const auto& one) { return in_site(one.address, filter.site); });
-}
-
-uint8_t queue_of(const WaitingMessage& record)
-{
-    return record.held ? queue::Hold : record.incoming ? queue::Incoming : queue::Deferred;
-}
-
-queue::ListEntry entry_of(WaitingMessage record, uint8_t its_queue)
-{
-    queue::ListEntry entry;
-    entry.id = std::move(record.id);
-    entry.queue = its_queue;
-    entry.arrival_us = record.arrival_us;
-    entry.size = record.size;
-    entry.forced_expire = record.forced_expire;
-    entry.sender = std::move(record.sender);
-    entry.next_us = its_queue == queue::Deferred ? record.next_us : 0;
-    for (WaitingRecipient& recipient : record.recipients) {
-        queue::ListedRecipient listed;
-        listed.address = std::move(recipient.address);
-        listed.original = std::move(recipient.original);
-        listed.reason = std::move(recipient.reason);
-        entry.recipients.push_back(std::move(listed));
-    }
-    return entry;
-}
-
 } // namespace
-
-queue::ListEntry Scheduler::entry_of(const Message& message) const
-{
-    queue::ListEntry entry;
-    entry.id = message.id();
-    entry.queue = queue::Active;
-    entry.arrival_us = message.envelope.arrival_us;
-    entry.size = message.content.size;
-    entry.forced_expire = message.orders.expire;
-    entry.sender = message.envelope.sender;
-    for (size_t index = 0; index < message.recipients.size(); ++index) {
-        if (!message.pending(index))
-            continue;
-        queue::ListedRecipient listed;
-        listed.address = message.recipients[index].address;
-        listed.original = message.recipients[index].original;
-        entry.recipients.push_back(std::move(listed));
-    }
-    return entry;
-}
-
-std::vector<queue::ListEntry> Scheduler::list_active(const queue::ControlList& filter) const
-{
-    std::vector<queue::ListEntry> entries;
-    for (const auto& [number, message] : active_) {
-        if (message->indexed)
-            continue;
-        queue::ListEntry entry = entry_of(*message);
-        if (selects(filter, entry))
-            entries.push_back(std::move(entry));
-    }
-    return entries;
-}
-
-std::vector<queue::ListEntry> Scheduler::list_waiting(const queue::ControlList& filter, uint64_t& after,
-                                                      bool& ended) const
-{
-    std::vector<queue::ListEntry> entries;
-    std::vector<WaitingMessage> records = index_.list(after, list_batch);
-    ended = records.empty();
-    for (WaitingMessage& record : records) {
-        after = record.number;
-        const bool is_active = active_.contains(record.number) || loading_.contains(record.number);
-        const uint8_t its_queue = is_active ? uint8_t{queue::Active} : queue_of(record);
-        queue::ListEntry entry = qmgr::entry_of(std::move(record), its_queue);
-        if (selects(filter, entry))
-            entries.push_back(std::move(entry));
-    }
-    return entries;
-}
 
 void Scheduler::make_due(WaitingMessage record)
 {
     record.next_us = wall_clock_us();
-    put_record(record);
+    index_.put_head(record);
+    next_due_us_ = std::min(next_due_us_, record.incoming ? 0 : record.next_us);
     admit_soon();
 }
 
@@ -132,7 +42,7 @@ bool Scheduler::flush_id(const std::string& id)
         return false;
     if (const auto active = active_.find(*number); active != active_.end() && active->second->id() == id)
         return true;
-    auto record = index_.get(*number);
+    auto record = index_.head(*number);
     if (!record || record->id != id || record->held || loading_.contains(*number))
         return record && record->id == id && !record->held;
     record->flushed = true;
@@ -142,7 +52,8 @@ bool Scheduler::flush_id(const std::string& id)
 
 bool Scheduler::flush_some(const std::string& site, uint64_t& after, uint64_t& count)
 {
-    std::vector<WaitingMessage> records = index_.list(after, list_batch);
+    std::vector<WaitingMessage> records =
+        site.empty() ? index_.heads(after, list_batch) : index_.list(after, list_batch);
     for (WaitingMessage& record : records) {
         after = record.number;
         if (record.held || active_.contains(record.number) || loading_.contains(record.number))
@@ -164,7 +75,7 @@ std::vector<std::string> Scheduler::ids_after(uint64_t& after, bool& ended) cons
     if (after == 0)
         for (const auto& [number, message] : active_)
             ids.push_back(message->id());
-    std::vector<WaitingMessage> records = index_.list(after, list_batch);
+    std::vector<WaitingMessage> records = index_.heads(after, list_batch);
     ended = records.empty();
     for (WaitingMessage& record : records) {
         after = record.number;
@@ -181,7 +92,7 @@ bool Scheduler::act(Action action, const std::string& id, uint8_t queues)
         return false;
     if (const auto active = active_.find(*number); active != active_.end() && active->second->id() == id)
         return (queues & queue::Active) != 0 && act_on_active(action, *active->second);
-    auto record = index_.get(*number);
+    auto record = index_.head(*number);
     if (!record || record->id != id)
         return false;
     if (const auto loading = loading_.find(*number); loading != loading_.end())
@@ -241,7 +152,7 @@ bool Scheduler::act_on_waiting(Action action, WaitingMessage record)
         record.held = true;
         pool_->set_known(number);
         pool_->set_held(number, true);
-        index_.put(record);
+        index_.put_head(record);
         log::info(id, ": placed on hold");
         return true;
     case Action::Release:
@@ -275,7 +186,7 @@ bool Scheduler::expire_waiting(Action action, WaitingMessage record)
         pool_->set_held(record.number, false);
     }
     if (record.held)
-        index_.put(record);
+        index_.put_head(record);
     else
         make_due(std::move(record));
     return true;

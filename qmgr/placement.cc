@@ -4,19 +4,36 @@
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
 #include "qmgr/scheduler.h"
+#include "qmgr/time_slice.h"
 
 #include <algorithm>
 #include <utility>
 
 namespace posthouse::qmgr {
 
+// Recipients that travel together, collected until they make a delivery.
 class Placement {
 public:
     Placement() = default;
+    Placement(Transport& its_transport, std::string its_nexthop, std::string its_recipient)
+        : transport(&its_transport), nexthop(std::move(its_nexthop)), recipient(std::move(its_recipient))
+    {
+    }
+    void add(uint32_t index, size_t its_bytes)
+    {
+        indexes.push_back(index);
+        bytes += its_bytes;
+    }
+    bool full() const
+    {
+        return indexes.size() >= transport->recipient_limit() || bytes >= queue::most_bytes_in_delivery;
+    }
+
     Transport* transport = nullptr;
     std::string nexthop;
     std::string recipient; // the first one's address
     std::vector<uint32_t> indexes;
+    size_t bytes = 0;
 };
 
 // In order of first appearance.
@@ -24,16 +41,9 @@ class Placements {
 public:
     Placement& of(Transport& transport, const std::string& nexthop, const std::string& recipient)
     {
-        std::string key = cat(transport.name(), '\n', nexthop);
-        if (transport.recipient_limit() == 1)
-            append_to(key, '\n', recipient);
-        const auto [found, is_new] = positions_.emplace(std::move(key), all.size());
-        if (is_new) {
-            all.emplace_back();
-            all.back().transport = &transport;
-            all.back().nexthop = nexthop;
-            all.back().recipient = recipient;
-        }
+        const auto [found, is_new] = positions_.emplace(cat(transport.name(), '\n', nexthop), all.size());
+        if (is_new)
+            all.emplace_back(transport, nexthop, recipient);
         return all[found->second];
     }
 
@@ -58,28 +68,45 @@ bool is_double_bounce(const std::string& address, const Notices& notices)
 
 } // namespace
 
+// Others have their turn in between, however many recipients there are. What is full leaves at once.
 Task<void> Scheduler::hand_out(Message& message)
 {
     Placements placements;
-    for (uint32_t index = 0; index < message.recipients.size(); ++index) {
+    TimeSlice slice;
+    for (uint32_t index = 0; index < message.recipients.size() && !message.orders.end_now(); ++index) {
         if (!message.pending(index))
             continue;
-        const std::string address = message.recipients[index].address;
-        if (!message.envelope.content_filter.empty()) {
-            queue::Route filter(queue::AddressClass::Default, "smtp", domain_of(address), address);
-            filter.domain = filter.nexthop;
-            queue::apply_transport(message.envelope.content_filter, filter.domain, filter.transport, filter.nexthop);
-            place(message, index, filter, placements);
-            continue;
+        co_await hand_out_one(message, index, placements);
+        if (slice.over()) {
+            co_await sleep_for(loop_, Duration());
+            slice.renew();
         }
-        auto route = co_await routes_.find(address, message.envelope.sender);
-        if (route)
-            place(message, index, *route, placements);
-        else
-            settle_here(message, queue::RecipientOutcome(0, index, queue::DeliveryStatus::Deferred,
-                                                         std::string(route.error().dsn()), route.error().text()));
     }
-    hand_to_transports(message, placements);
+    for (size_t i = 0; i < placements.all.size() && !message.orders.end_now(); ++i) {
+        hand_to_transport(message, placements.all[i]);
+        if (slice.over()) {
+            co_await sleep_for(loop_, Duration());
+            slice.renew();
+        }
+    }
+}
+
+Task<void> Scheduler::hand_out_one(Message& message, uint32_t index, Placements& placements)
+{
+    const std::string address = message.recipients[index].address;
+    if (!message.envelope.content_filter.empty()) {
+        queue::Route filter(queue::AddressClass::Default, "smtp", domain_of(address), address);
+        filter.domain = filter.nexthop;
+        queue::apply_transport(message.envelope.content_filter, filter.domain, filter.transport, filter.nexthop);
+        place(message, index, filter, placements);
+        co_return;
+    }
+    auto route = co_await routes_.find(address, message.envelope.sender);
+    if (route)
+        place(message, index, *route, placements);
+    else
+        settle_here(message, queue::RecipientOutcome(0, index, queue::DeliveryStatus::Deferred,
+                                                     std::string(route.error().dsn()), route.error().text()));
 }
 
 void Scheduler::place(Message& message, uint32_t index, const queue::Route& route, Placements& placements)
@@ -105,9 +132,7 @@ void Scheduler::place(Message& message, uint32_t index, const queue::Route& rout
                                              route.transport) != settings_.defer_transports.end()) {
         settle_here(message, queue::RecipientOutcome(0, index, DeliveryStatus::Deferred, "4.3.2", "deferred transport"));
     } else {
-        if (route.recipient != message.recipients[index].address)
-            message.rerouted[index] = route.recipient;
-        placements.of(its_transport, route.nexthop, route.recipient).indexes.push_back(index);
+        deliver_by(message, index, route, its_transport, placements);
     }
 }
 
@@ -125,25 +150,41 @@ void Scheduler::probe(Message& message, uint32_t index, const queue::Route& rout
     message.delivered.push_back(std::move(outcome));
 }
 
-void Scheduler::hand_to_transports(Message& message, Placements& placements)
+void Scheduler::deliver_by(Message& message, uint32_t index, const queue::Route& route, Transport& its_transport,
+                           Placements& placements)
 {
-    for (Placement& placement : placements.all) {
-        Destination& destination = placement.transport->destination(placement.nexthop, placement.recipient);
-        const size_t limit = placement.transport->recipient_limit();
-        auto& turns = message.turns;
-        auto turn = std::find_if(turns.begin(), turns.end(),
-                                 [&placement](const auto& one) { return one.first == placement.transport; });
-        if (turn == turns.end())
-            turn = turns.insert(turns.end(), std::pair(placement.transport, uint64_t{0}));
-        for (size_t first = 0; first < placement.indexes.size(); first += limit) {
-            const auto begin = placement.indexes.begin() + static_cast<ptrdiff_t>(first);
-            const auto end = placement.indexes.begin() +
-                             static_cast<ptrdiff_t>(std::min(first + limit, placement.indexes.size()));
-            ++message.open_deliveries;
-            placement.transport->add(
-                std::make_unique<Delivery>(message, destination, std::vector<uint32_t>(begin, end)), turn->second);
-        }
+    const mail::Recipient& recipient = message.recipients[index];
+    if (route.recipient != recipient.address)
+        message.rerouted[index] = route.recipient;
+    const size_t bytes = route.recipient.size() + recipient.original.size() + recipient.orcpt.size();
+    if (its_transport.recipient_limit() == 1) {
+        Placement alone(its_transport, route.nexthop, route.recipient);
+        alone.add(index, bytes);
+        hand_to_transport(message, alone);
+        return;
     }
+    Placement& placement = placements.of(its_transport, route.nexthop, route.recipient);
+    placement.add(index, bytes);
+    if (placement.full())
+        hand_to_transport(message, placement);
+}
+
+// Leaves the placement empty.
+void Scheduler::hand_to_transport(Message& message, Placement& placement)
+{
+    if (placement.indexes.empty())
+        return;
+    Destination& destination = placement.transport->destination(placement.nexthop, placement.recipient);
+    auto& turns = message.turns;
+    auto turn = std::find_if(turns.begin(), turns.end(),
+                             [&placement](const auto& one) { return one.first == placement.transport; });
+    if (turn == turns.end())
+        turn = turns.insert(turns.end(), std::pair(placement.transport, uint64_t{0}));
+    ++message.open_deliveries;
+    placement.bytes = 0;
+    placement.transport->add(
+        std::make_unique<Delivery>(message, destination, std::exchange(placement.indexes, std::vector<uint32_t>())),
+        turn->second);
 }
 
 Transport& Scheduler::transport(const std::string& name)

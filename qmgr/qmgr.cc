@@ -42,6 +42,7 @@ SEE ALSO
 #include "lib/service/service.h"
 #include "qmgr/control_desk.h"
 #include "qmgr/notice_writer.h"
+#include "qmgr/operator_rights.h"
 #include "qmgr/scheduler.h"
 
 #include <csignal>
@@ -89,6 +90,7 @@ private:
     std::unique_ptr<config::Config> reloaded_;
     std::unique_ptr<config::Config> reloaded_before_;
     std::unique_ptr<RouteFinder> routes_;
+    OperatorRights rights_;
     std::unique_ptr<WaitingIndex> index_;
     std::unique_ptr<queue::SlotPool> pool_;
     std::unique_ptr<NoticeWriter> notices_;
@@ -132,7 +134,8 @@ Result<void> QmgrProgram::started(service::Context& context)
     leases_ = std::make_unique<queue::LeaseDesk>(*pool_);
     notices_ = std::make_unique<NoticeWriter>(context.pool, *pool_, settings_);
     RETURN_IF_ERROR(notices_->open_tables(context.config, table::Context(context.loop, context.pool, context.config)));
-    control_ = std::make_unique<ControlDesk>(context.loop, *scheduler_, *routes_, by_root_);
+    RETURN_IF_ERROR(rights_.open(context.config, table::Context(context.loop, context.pool, context.config)));
+    control_ = std::make_unique<ControlDesk>(context.loop, *scheduler_, *routes_, rights_, by_root_);
     scheduler_->attach(*pool_, *notices_);
     context.loop.on_signal(SIGHUP, [this, &context] { reload(context); });
     context.background.spawn(find_messages(context));
@@ -183,6 +186,8 @@ void QmgrProgram::reload(service::Context& context)
         opened = routes_->reopen(**loaded, table::Context(context.loop, context.pool, **loaded));
     if (opened)
         opened = notices_->open_tables(**loaded, table::Context(context.loop, context.pool, **loaded));
+    if (opened)
+        opened = rights_.open(**loaded, table::Context(context.loop, context.pool, **loaded));
     if (!opened) {
         log::error("reload: ", opened.error().full_text(), "; the old configuration stays in use");
         return;
@@ -229,6 +234,7 @@ namespace {
 constexpr posthouse::service::Spec spec = {
     .program = "qmgr",
     .chroot_ok = false,
+    .delivers = true,
     .gives_work = true,
     .exclusive = true,
     .idle_exit = false,

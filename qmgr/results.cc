@@ -5,6 +5,7 @@
 #include "lib/log/log.h"
 #include "lib/queue/log_outcome.h"
 #include "qmgr/scheduler.h"
+#include "qmgr/time_slice.h"
 
 #include <algorithm>
 #include <utility>
@@ -67,10 +68,33 @@ void Scheduler::recipient_answered(Delivery& delivery, queue::RecipientOutcome o
 void Scheduler::delivery_over(std::unique_ptr<Delivery> delivery, const std::string& dsn, const std::string& text)
 {
     Message& message = delivery->message;
-    for (const uint32_t index : delivery->recipients)
-        settle_here(message, queue::RecipientOutcome(0, index, DeliveryStatus::Deferred, dsn, text));
-    if (--message.open_deliveries == 0)
+    if (!delivery->recipients.empty()) {
+        given_back_.emplace_back(std::move(delivery), dsn, text);
+        if (!std::exchange(deferring_, true))
+            tasks_.spawn(defer_given_back());
+    } else if (--message.open_deliveries == 0) {
         message.deliveries_over.notify_all();
+    }
+}
+
+Task<void> Scheduler::defer_given_back()
+{
+    TimeSlice slice;
+    while (!given_back_.empty()) {
+        const GivenBack one = std::move(given_back_.front());
+        given_back_.pop_front();
+        Message& message = one.delivery->message;
+        for (const uint32_t index : one.delivery->recipients) {
+            settle_here(message, queue::RecipientOutcome(0, index, DeliveryStatus::Deferred, one.dsn, one.text));
+            if (slice.over()) {
+                co_await sleep_for(loop_, Duration());
+                slice.renew();
+            }
+        }
+        if (--message.open_deliveries == 0)
+            message.deliveries_over.notify_all();
+    }
+    deferring_ = false;
 }
 
 void Scheduler::settle_here(Message& message, queue::RecipientOutcome outcome)
@@ -178,7 +202,9 @@ void Scheduler::retire(Message& message)
 void Scheduler::put_to_wait(Message& message, int64_t now_us)
 {
     WaitingMessage record;
-    if (message.indexed)
+    const size_t left = static_cast<size_t>(std::count_if(
+        message.states.begin(), message.states.end(), [](auto state) { return !queue::is_settled(state); }));
+    if (message.indexed && message.deferred.size() < left) // else the old reasons are not needed
         record = index_.get(message.number).value_or(WaitingMessage());
     const std::vector<WaitingRecipient> earlier = std::move(record.recipients);
     record.recipients.clear();

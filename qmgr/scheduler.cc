@@ -65,6 +65,7 @@ Task<void> Scheduler::process(Message& message)
 {
     if (!message.orders.end_now())
         co_await hand_out(message);
+    message.handed_out = true;
     // No deadline of its own: a delivery ends by the agent's time-outs, or with the agent.
     while (message.open_deliveries > 0)
         (void)co_await message.deliveries_over.wait(Deadline::never());
@@ -106,6 +107,8 @@ void Scheduler::message_found(queue::StoredMessage message, queue::Arrival how)
         note_scanned(message);
         return;
     }
+    if (scanning_)
+        scanned_.push_back(message.number); // new: the index will not forget it when the scan ends
     ++counters_.accepted;
     const bool due = !message.held && (!message.known || message.next_attempt_us <= wall_clock_us());
     if (due && !paused_ && has_room(message.envelope.recipients.size())) {
@@ -150,10 +153,11 @@ void Scheduler::note_scanned(const queue::StoredMessage& message)
         index_.put(fresh);
         return;
     }
+    auto known = old->recipients.begin(); // both are in the order of the file
     for (WaitingRecipient& recipient : fresh.recipients) {
-        const auto known = std::find_if(old->recipients.begin(), old->recipients.end(),
-                                        [&recipient](const auto& one) { return one.index == recipient.index; });
-        if (known == old->recipients.end())
+        while (known != old->recipients.end() && known->index < recipient.index)
+            ++known;
+        if (known == old->recipients.end() || known->index != recipient.index)
             continue;
         recipient.dsn = known->dsn;
         recipient.reason = known->reason;
@@ -172,7 +176,7 @@ void Scheduler::scan_ended()
     scanning_ = false;
     std::sort(scanned_.begin(), scanned_.end());
     uint64_t after = 0;
-    for (auto records = index_.list(after, prune_batch); !records.empty(); records = index_.list(after, prune_batch)) {
+    for (auto records = index_.heads(after, prune_batch); !records.empty(); records = index_.heads(after, prune_batch)) {
         for (const WaitingMessage& record : records)
             if (!std::binary_search(scanned_.begin(), scanned_.end(), record.number) && !active_.contains(record.number))
                 index_.erase(record.number);
@@ -217,7 +221,7 @@ void Scheduler::admit_due()
 
 Task<void> Scheduler::activate_waiting(uint64_t number)
 {
-    std::optional<WaitingMessage> record = index_.get(number);
+    std::optional<WaitingMessage> record = index_.head(number);
     const bool seen_whole = record && record->arrival_us > started_us_;
     const queue::Depth depth = seen_whole ? queue::Depth::WithoutContent : queue::Depth::WithContent;
     auto stored = co_await pool_->load(number, depth);
@@ -228,7 +232,8 @@ Task<void> Scheduler::activate_waiting(uint64_t number)
         log::warning(record->id, ": cannot be read now: ", stored.error().full_text());
         record->next_us = settings_.retry.next_attempt_us(record->arrival_us, wall_clock_us());
         record->incoming = false;
-        put_record(*record);
+        index_.put_head(*record);
+        next_due_us_ = std::min(next_due_us_, record->next_us);
     } else {
         if (!stored && record && pool_->is_live(number, record->id))
             pool_->quarantine(number, stored.error().full_text());
@@ -275,7 +280,11 @@ void Scheduler::pause()
 
 bool Scheduler::quiet() const
 {
-    return std::all_of(transports_.begin(), transports_.end(), [](const auto& one) { return one.second->running() == 0; });
+    const bool concluding = std::any_of(active_.begin(), active_.end(), [](const auto& one) {
+        return one.second->handed_out && one.second->open_deliveries == 0;
+    });
+    return !concluding && given_back_.empty() && !deferring_ &&
+           std::all_of(transports_.begin(), transports_.end(), [](const auto& one) { return one.second->running() == 0; });
 }
 
 void Scheduler::leave_in_order()
@@ -284,8 +293,8 @@ void Scheduler::leave_in_order()
     for (auto& [number, message] : active_)
         put_to_wait(*message, message->active_us);
     for (const auto& [number, orders] : loading_)
-        if (const auto record = index_.get(number))
-            index_.put(*record);
+        if (const auto record = index_.head(number))
+            index_.put_head(*record);
     if (!scanning_) // else it is not complete
         index_.close_in_order();
 }

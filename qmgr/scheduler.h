@@ -11,6 +11,7 @@
 #include "lib/event/task_group.h"
 #include "lib/queue/control_protocol.h"
 #include "lib/queue/slot_pool.h"
+#include "qmgr/listing.h"
 #include "qmgr/message.h"
 #include "qmgr/notice_rules.h"
 #include "qmgr/route_finder.h"
@@ -18,6 +19,7 @@
 #include "qmgr/transport.h"
 #include "qmgr/waiting_index.h"
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -38,7 +40,20 @@ public:
     virtual Task<Result<std::string>> requeue(const Message& message) = 0;
 };
 
+class Placement;
 class Placements;
+
+// A delivery that is over with recipients left, and why.
+class GivenBack {
+public:
+    GivenBack(std::unique_ptr<Delivery> the_delivery, std::string its_dsn, std::string its_text)
+        : delivery(std::move(the_delivery)), dsn(std::move(its_dsn)), text(std::move(its_text))
+    {
+    }
+    std::unique_ptr<Delivery> delivery; // its destination may be gone
+    std::string dsn;
+    std::string text;
+};
 
 class SchedulerCounters {
 public:
@@ -65,11 +80,9 @@ public:
     bool quiet() const;   // no delivery runs, no message is being concluded
     void leave_in_order(); // the index gets what is active; last call
 
-    // ---- the operator's wishes (operator.cc)
-    // Entries of the active set; those that the index knows as well are left out.
-    std::vector<queue::ListEntry> list_active(const queue::ControlList& filter) const;
-    // The next entries of the index after `after`, which is moved on; empty at the end.
-    std::vector<queue::ListEntry> list_waiting(const queue::ControlList& filter, uint64_t& after, bool& ended) const;
+    // ---- the operator's wishes (listing.cc, operator.cc)
+    // Appends the next entries of the listing, if any in this piece of it; false when it is over.
+    bool list_some(const queue::ControlList& filter, ListPosition& at, std::vector<queue::ListEntry>& entries) const;
     bool flush_id(const std::string& id);
     void flush_transports();
     // One piece of a flush of everything, or of a site; false when there is no more.
@@ -100,7 +113,10 @@ private:
     Task<void> hand_out(Message& message);
     void place(Message& message, uint32_t index, const queue::Route& route, Placements& placements);
     void probe(Message& message, uint32_t index, const queue::Route& route);
-    void hand_to_transports(Message& message, Placements& placements);
+    Task<void> hand_out_one(Message& message, uint32_t index, Placements& placements);
+    void deliver_by(Message& message, uint32_t index, const queue::Route& route, Transport& its_transport,
+                    Placements& placements);
+    void hand_to_transport(Message& message, Placement& placement);
     Transport& transport(const std::string& name);
     Task<void> conclude(Message& message);
     Task<void> tell_sender(Message& message);
@@ -114,13 +130,16 @@ private:
     Result<queue::DeliveryRequest> request_for(const Delivery& delivery) override;
     void recipient_answered(Delivery& delivery, queue::RecipientOutcome outcome) override;
     void delivery_over(std::unique_ptr<Delivery> delivery, const std::string& dsn, const std::string& text) override;
+    Task<void> defer_given_back();
 
     bool act_on_active(queue::Action action, Message& message);
     bool act_on_waiting(queue::Action action, WaitingMessage record);
     bool expire_waiting(queue::Action action, WaitingMessage record);
     static bool note_order(queue::Action action, Orders& orders);
     void make_due(WaitingMessage record);
-    queue::ListEntry entry_of(const Message& message) const;
+    bool list_active(const queue::ControlList& filter, ListPosition& at, std::vector<queue::ListEntry>& entries) const;
+    bool list_waiting(const queue::ControlList& filter, ListPosition& at, std::vector<queue::ListEntry>& entries) const;
+    queue::ListEntry piece_of(const Message& message, uint32_t& next) const;
 
     Loop& loop_;
     const Settings& settings_;
@@ -133,6 +152,8 @@ private:
     std::unordered_map<uint64_t, std::unique_ptr<Message>> active_;
     std::unordered_map<uint64_t, Orders> loading_; // on their way from the index to the active set
     std::vector<uint64_t> scanned_;
+    std::deque<GivenBack> given_back_; // a dead destination gives back thousands at once
+    bool deferring_ = false;
     size_t recipients_in_core_ = 0;
     int64_t next_due_us_ = 0; // not later than what is due first: spares the index a question
     int64_t started_us_;

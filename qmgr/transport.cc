@@ -174,14 +174,15 @@ void Transport::agent_over(Agent& agent, Agent::End end)
         failures_ = 0;
     const bool failed = (!end.greeted && !agent_was_retired) || !end.lost.empty();
     if (failed) {
-        log::warning("connection to transport ", settings_.name, " ended: ", end.reason, "; deliveries to be repeated: ",
-                     end.lost.size());
+        if (!paused_) // at a stop agents give up what is not being sent yet
+            log::warning("connection to transport ", settings_.name, " ended: ", end.reason,
+                         "; deliveries to be repeated: ", end.lost.size());
         ++failures_;
         next_agent_ = loop_.now() + pause_after_failure;
     }
     for (std::unique_ptr<Delivery>& delivery : end.lost)
         retry_or_give_back(std::move(delivery));
-    const bool others = std::any_of(agents_.begin(), agents_.end(), [](const auto& one) { return one->ready(); });
+    const bool others = paused_ || std::any_of(agents_.begin(), agents_.end(), [](const auto& one) { return one->ready(); });
     if (failures_ >= most_failures && !others)
         die(end.reason);
     dispatch_soon();
@@ -194,7 +195,8 @@ void Transport::retry_or_give_back(std::unique_ptr<Delivery> delivery)
     Destination& destination = delivery->destination;
     destination.window.withdrawn();
     order_.window_changed(destination, loop_.now());
-    if (!delivery->recipients.empty() && ++delivery->lost < most_losses && !delivery->cancelled)
+    const bool again = paused_ || ++delivery->lost < most_losses;
+    if (!delivery->recipients.empty() && again && !delivery->cancelled)
         order_.put_back(std::move(delivery), loop_.now());
     else
         owner_.delivery_over(std::move(delivery), unavailable_dsn, "unknown mail transport error");

@@ -20,6 +20,7 @@ namespace {
 
 constexpr uint8_t record_version = 1;
 constexpr size_t first_map_size = size_t{64} << 20;
+constexpr size_t list_bytes = size_t{1} << 20;
 constexpr const char* file_name = "waiting.lmdb";
 
 // Big-endian, so that LMDB's byte order is the order of numbers.
@@ -60,7 +61,8 @@ std::string due_key(const WaitingMessage& message)
     return key;
 }
 
-std::string encode(const WaitingMessage& message)
+// All but the recipients and their number.
+std::string encode_head(const WaitingMessage& message)
 {
     ipc::Writer out;
     out.u8(record_version);
@@ -74,6 +76,12 @@ std::string encode(const WaitingMessage& message)
     out.boolean(message.incoming);
     out.boolean(message.flushed);
     out.string(message.sender);
+    return out.take();
+}
+
+std::string encode(const WaitingMessage& message)
+{
+    ipc::Writer out;
     out.u32(static_cast<uint32_t>(message.recipients.size()));
     for (const WaitingRecipient& recipient : message.recipients) {
         out.u32(recipient.index);
@@ -82,12 +90,12 @@ std::string encode(const WaitingMessage& message)
         out.string(recipient.dsn);
         out.string(recipient.reason);
     }
-    return out.take();
+    return encode_head(message) + out.bytes();
 }
 
-std::optional<WaitingMessage> decode(uint64_t number, std::string_view bytes)
+// All but the recipients, of which `count` follow.
+std::optional<WaitingMessage> decode_head(uint64_t number, ipc::Reader& in, uint32_t& count)
 {
-    ipc::Reader in(bytes);
     if (in.u8() != record_version)
         return std::nullopt;
     WaitingMessage message;
@@ -102,19 +110,59 @@ std::optional<WaitingMessage> decode(uint64_t number, std::string_view bytes)
     message.incoming = in.boolean();
     message.flushed = in.boolean();
     message.sender = in.string();
-    const uint32_t count = in.u32();
-    for (uint32_t i = 0; i < count && in.ok(); ++i) {
-        WaitingRecipient recipient;
-        recipient.index = in.u32();
-        recipient.address = in.string();
-        recipient.original = in.string();
-        recipient.dsn = in.string();
-        recipient.reason = in.string();
-        message.recipients.push_back(std::move(recipient));
-    }
-    if (!in.ok_and_finished())
-        return std::nullopt;
-    return message;
+    count = in.u32();
+    return in.ok() ? std::optional(std::move(message)) : std::nullopt;
+}
+
+WaitingRecipient decode_recipient(ipc::Reader& in)
+{
+    WaitingRecipient recipient;
+    recipient.index = in.u32();
+    recipient.address = in.string();
+    recipient.original = in.string();
+    recipient.dsn = in.string();
+    recipient.reason = in.string();
+    return recipient;
+}
+
+std::optional<WaitingMessage> decode(uint64_t number, std::string_view bytes)
+{
+    ipc::Reader in(bytes);
+    uint32_t count = 0;
+    auto message = decode_head(number, in, count);
+    for (uint32_t i = 0; message && i < count && in.ok(); ++i)
+        message->recipients.push_back(decode_recipient(in));
+    return in.ok_and_finished() ? std::move(message) : std::nullopt;
+}
+
+// The piece at the cursor, and the cursor moved behind it; false when the record is unreadable.
+bool decode_piece(uint64_t number, std::string_view bytes, size_t budget, IndexCursor& cursor, WaitingPiece& piece)
+{
+    ipc::Reader head(bytes);
+    uint32_t count = 0;
+    auto message = decode_head(number, head, count);
+    if (!message || (cursor.within && cursor.id != message->id))
+        return false;
+    const bool was_here = cursor.within && cursor.record_size == bytes.size();
+    ipc::Reader in(bytes.substr(was_here ? cursor.offset : bytes.size() - head.remaining()));
+    for (uint32_t i = 0; cursor.within && !was_here && i < cursor.recipients_read && in.ok(); ++i)
+        decode_recipient(in); // written anew since
+    piece = WaitingPiece();
+    piece.message = std::move(*message);
+    piece.continues = cursor.within;
+    uint32_t read = cursor.within ? cursor.recipients_read : 0;
+    const size_t enough = in.remaining() > budget ? in.remaining() - budget : 0;
+    for (; read < count && in.ok() && (in.remaining() > enough || piece.message.recipients.empty()); ++read)
+        piece.message.recipients.push_back(decode_recipient(in));
+    if (!in.ok())
+        return false;
+    piece.more = read < count;
+    cursor.within = piece.more;
+    cursor.id = piece.message.id;
+    cursor.recipients_read = read;
+    cursor.offset = bytes.size() - in.remaining();
+    cursor.record_size = bytes.size();
+    return true;
 }
 
 std::string this_boot()
@@ -165,6 +213,9 @@ struct WaitingIndex::Impl {
     void remove(MDB_dbi table, std::string_view key);
     std::optional<std::string_view> find(MDB_dbi table, std::string_view key);
     void leave_order(uint64_t number);
+    void put(const WaitingMessage& message, std::string_view record);
+    template <class Use>
+    void walk(uint64_t after, Use use); // until use(number, record) is false
     void refused(uint64_t number, int64_t next_us, int code);
 };
 
@@ -327,18 +378,37 @@ std::string WaitingIndex::Impl::fact(std::string_view name)
     return std::string(find(facts, name).value_or(std::string_view()));
 }
 
+void WaitingIndex::Impl::put(const WaitingMessage& message, std::string_view record)
+{
+    leave_order(message.number);
+    unrecorded.erase(message.number);
+    const bool in_order = message.held || store(order, due_key(message), "");
+    if (!in_order || !store(records, number_key(message.number), record)) {
+        log::error(message.id, ": cannot be noted in ", path, "; it is kept in mind");
+        if (!message.held)
+            unrecorded[message.number] = message.next_us;
+    } else if (!message.held) {
+        uncommitted[message.number] = message.next_us;
+    }
+}
+
 void WaitingIndex::put(const WaitingMessage& message)
 {
-    impl_->leave_order(message.number);
-    impl_->unrecorded.erase(message.number);
-    const bool in_order = message.held || impl_->store(impl_->order, due_key(message), "");
-    if (!in_order || !impl_->store(impl_->records, number_key(message.number), encode(message))) {
-        log::error(message.id, ": cannot be noted in ", impl_->path, "; it is kept in mind");
-        if (!message.held)
-            impl_->unrecorded[message.number] = message.next_us;
-    } else if (!message.held) {
-        impl_->uncommitted[message.number] = message.next_us;
-    }
+    impl_->put(message, encode(message));
+}
+
+void WaitingIndex::put_head(const WaitingMessage& message)
+{
+    std::string record = encode_head(message);
+    const auto old = impl_->find(impl_->records, number_key(message.number));
+    if (!old)
+        return;
+    ipc::Reader in(*old);
+    uint32_t count = 0;
+    if (!decode_head(message.number, in, count))
+        return;
+    record.append(old->substr(old->size() - in.remaining() - sizeof count)); // with their number
+    impl_->put(message, record);
 }
 
 std::optional<WaitingMessage> WaitingIndex::get(uint64_t number)
@@ -347,12 +417,24 @@ std::optional<WaitingMessage> WaitingIndex::get(uint64_t number)
     return bytes ? decode(number, *bytes) : std::nullopt;
 }
 
+std::optional<WaitingMessage> WaitingIndex::head(uint64_t number)
+{
+    const auto bytes = impl_->find(impl_->records, number_key(number));
+    if (!bytes)
+        return std::nullopt;
+    ipc::Reader in(*bytes);
+    uint32_t count = 0;
+    return decode_head(number, in, count);
+}
+
 void WaitingIndex::Impl::leave_order(uint64_t number)
 {
     const auto bytes = find(records, number_key(number));
     if (!bytes)
         return;
-    if (const auto old = decode(number, *bytes))
+    ipc::Reader in(*bytes);
+    uint32_t count = 0;
+    if (const auto old = decode_head(number, in, count))
         remove(order, due_key(*old));
 }
 
@@ -410,22 +492,69 @@ int64_t WaitingIndex::first_due_us()
     return ordered < first ? ordered : first;
 }
 
-std::vector<WaitingMessage> WaitingIndex::list(uint64_t after, size_t limit)
+template <class Use>
+void WaitingIndex::Impl::walk(uint64_t after, Use use)
 {
-    std::vector<WaitingMessage> messages;
-    MDB_txn* txn = impl_->begin();
+    MDB_txn* txn = begin();
     MDB_cursor* raw = nullptr;
-    if (txn == nullptr || mdb_cursor_open(txn, impl_->records, &raw) != 0)
-        return messages;
+    if (txn == nullptr || mdb_cursor_open(txn, records, &raw) != 0)
+        return;
     const lmdb::Cursor cursor(raw);
     const std::string from = number_key(after + 1);
     MDB_val key = lmdb::to_val(from);
     MDB_val value;
-    for (int code = mdb_cursor_get(raw, &key, &value, MDB_SET_RANGE); code == 0 && messages.size() < limit;
+    for (int code = mdb_cursor_get(raw, &key, &value, MDB_SET_RANGE); code == 0;
          code = mdb_cursor_get(raw, &key, &value, MDB_NEXT))
-        if (auto message = decode(get_big_endian(lmdb::to_text(key)), lmdb::to_text(value)))
+        if (!use(get_big_endian(lmdb::to_text(key)), lmdb::to_text(value)))
+            return;
+}
+
+std::vector<WaitingMessage> WaitingIndex::list(uint64_t after, size_t limit)
+{
+    std::vector<WaitingMessage> messages;
+    size_t bytes = 0;
+    impl_->walk(after, [&](uint64_t number, std::string_view record) {
+        if (auto message = decode(number, record))
             messages.push_back(std::move(*message));
+        bytes += record.size();
+        return messages.empty() || (messages.size() < limit && bytes < list_bytes);
+    });
     return messages;
+}
+
+std::vector<WaitingMessage> WaitingIndex::heads(uint64_t after, size_t limit)
+{
+    std::vector<WaitingMessage> messages;
+    impl_->walk(after, [&](uint64_t number, std::string_view record) {
+        ipc::Reader in(record);
+        uint32_t count = 0;
+        if (auto message = decode_head(number, in, count))
+            messages.push_back(std::move(*message));
+        return messages.size() < limit;
+    });
+    return messages;
+}
+
+bool WaitingIndex::next_piece(IndexCursor& cursor, size_t bytes, WaitingPiece& piece)
+{
+    if (cursor.within) {
+        const auto record = impl_->find(impl_->records, number_key(cursor.number));
+        if (record && decode_piece(cursor.number, *record, bytes, cursor, piece))
+            return true;
+        piece = WaitingPiece();
+        piece.message.number = cursor.number;
+        piece.message.id = cursor.id;
+        piece.continues = true;
+        cursor.within = false;
+        return true;
+    }
+    bool found = false;
+    impl_->walk(cursor.number, [&](uint64_t number, std::string_view record) {
+        cursor.number = number;
+        found = decode_piece(number, record, bytes, cursor, piece);
+        return !found;
+    });
+    return found;
 }
 
 uint64_t WaitingIndex::count()

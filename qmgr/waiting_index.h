@@ -52,6 +52,26 @@ public:
     bool operator==(const WaitingMessage&) const = default;
 };
 
+// Where a walk through all records is. One with many recipients is read in pieces.
+class IndexCursor {
+public:
+    IndexCursor() = default;
+    uint64_t number = 0; // the record read last
+    bool within = false; // it has recipients that were not read yet
+    std::string id;      // of that message: its number may have gone to another
+    uint32_t recipients_read = 0;
+    size_t offset = 0; // where the next one is, as long as the record has this size
+    size_t record_size = 0;
+};
+
+class WaitingPiece {
+public:
+    WaitingPiece() = default;
+    WaitingMessage message; // with some of its recipients
+    bool continues = false; // the piece before was of this message
+    bool more = false;      // so is the next
+};
+
 class WaitingIndex {
 public:
     enum class State : unsigned char {
@@ -70,7 +90,9 @@ public:
     void close_in_order(); // everything is in it: the next start may believe it
 
     void put(const WaitingMessage& message); // replaces
+    void put_head(const WaitingMessage& message); // replaces all but the recipients of the record that is there
     std::optional<WaitingMessage> get(uint64_t number);
+    std::optional<WaitingMessage> head(uint64_t number); // without recipients: cheap, however many it has
     void erase(uint64_t number);
 
     // Takes it out of the due order, keeping the record: it is active now.
@@ -80,8 +102,14 @@ public:
     std::vector<uint64_t> due(int64_t now_us, size_t limit);
     int64_t first_due_us(); // INT64_MAX when nothing waits
 
-    // The next records after `after` (0 to begin: numbers start at 1) in order of number.
+    // The next records after `after` (0 to begin: numbers start at 1) in order of number. Fewer than `limit`
+    // when they are large; none at the end only.
     std::vector<WaitingMessage> list(uint64_t after, size_t limit);
+    std::vector<WaitingMessage> heads(uint64_t after, size_t limit); // without recipients
+
+    // The next piece of the walk, with recipients of about so many bytes; false at the end. A message that
+    // has gone in the middle ends with an empty piece.
+    bool next_piece(IndexCursor& cursor, size_t bytes, WaitingPiece& piece);
     uint64_t count();
 
 private:

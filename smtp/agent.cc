@@ -2,6 +2,8 @@
 
 #include "lib/log/log.h"
 
+#include <functional>
+#include <optional>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,6 +12,19 @@ namespace posthouse::smtp_client {
 namespace {
 constexpr Duration last_flush = Duration::seconds(30);
 } // namespace
+
+// One delivery and the task that carries it out, which can be given up alone.
+class Agent::Running {
+public:
+    Running(Agent& agent, const queue::DeliveryRequest& request, std::function<void(queue::RecipientOutcome)> report)
+        : delivery(agent.loop_, agent.settings_, agent.names_, agent.cache_, request, std::move(report)),
+          task(agent.loop_)
+    {
+    }
+    Delivery delivery;
+    std::optional<queue::DeliveryDone> done;
+    TaskGroup task; // last
+};
 
 Agent::Agent(Loop& loop, const Settings& settings, NameService& names, SessionCache& cache, UniqueFd connection)
     : loop_(loop), settings_(settings), names_(names), cache_(cache), channel_(loop, std::move(connection)),
@@ -36,10 +51,15 @@ Task<void> Agent::serve()
     (void)co_await channel_.wait_below(0, Deadline::after(last_flush));
 }
 
-void Agent::stop()
+void Agent::stop(Stop how)
 {
     stopping_ = true;
     ::shutdown(channel_.fd(), SHUT_RD);
+    if (how == Stop::WhenDone)
+        return;
+    for (const auto& [serial, running] : running_)
+        if (!running->delivery.sending())
+            running->task.cancel_all();
 }
 
 Task<Result<void>> Agent::receive_requests()
@@ -59,7 +79,7 @@ Task<Result<void>> Agent::receive_requests()
                 co_return std::move(cancel.error());
             const auto found = running_.find(cancel->serial);
             if (found != running_.end())
-                found->second->cancel();
+                found->second->delivery.cancel();
         } else {
             co_return Error(ErrorKind::Corrupt, "unknown message");
         }
@@ -68,13 +88,22 @@ Task<Result<void>> Agent::receive_requests()
 
 Task<void> Agent::deliver(queue::DeliveryRequest request)
 {
-    const auto report = [this](queue::RecipientOutcome outcome) { (void)channel_.post(outcome.to_frame()); };
-    Delivery delivery(loop_, settings_, names_, cache_, request, report);
-    running_[request.serial] = &delivery;
-    auto done = co_await delivery.run();
+    // What cannot be reported ends the connection, and receive_requests the rest with it.
+    const auto report = [this](queue::RecipientOutcome outcome) { channel_.post_or_end(outcome.to_frame()); };
+    Running running(*this, request, report);
+    running_[request.serial] = &running;
+    running.task.spawn(attempt(running));
+    co_await running.task.drained();
     running_.erase(request.serial);
-    // A broken connection shows itself to receive_requests.
-    (void)channel_.post(done.to_frame());
+    // One that was given up is not reported: qmgr tries it again.
+    if (running.done)
+        queue::post_done(channel_, std::move(*running.done));
+}
+
+Task<void> Agent::attempt(Running& running)
+{
+    auto done = co_await running.delivery.run();
+    running.done = std::move(done);
 }
 
 } // namespace posthouse::smtp_client

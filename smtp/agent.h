@@ -22,12 +22,16 @@ public:
 
     // Until qmgr goes away, or stop() was called and all deliveries are over.
     Task<void> serve();
-    // Takes no more requests; qmgr gives to others what it has sent meanwhile.
-    void stop();
+    // Takes no more requests; qmgr gives to others what it has sent meanwhile. Soon: what is not being sent is
+    // given up, too. What was sent waits for its answer: it would arrive twice.
+    enum class Stop : unsigned char { WhenDone, Soon };
+    void stop(Stop how);
 
 private:
     Task<Result<void>> receive_requests();
     Task<void> deliver(queue::DeliveryRequest request);
+    class Running;
+    Task<void> attempt(Running& running);
 
     Loop& loop_;
     const Settings& settings_;
@@ -35,7 +39,7 @@ private:
     SessionCache& cache_;
     ipc::Channel channel_;
     bool stopping_ = false;
-    std::unordered_map<uint64_t, Delivery*> running_; // each lives in its task's frame
+    std::unordered_map<uint64_t, Running*> running_; // each lives in its task's frame
     TaskGroup deliveries_;
 };
 

@@ -27,6 +27,8 @@ public:
     Task<queue::DeliveryDone> run();
     // No further host is tried; what is under way ends as it may.
     void cancel() { cancelled_ = true; }
+    // A host is getting the content, or is about to answer for it: to end now may make a second copy.
+    bool sending() const { return results_.sending; }
 
 private:
     Task<void> use_kept_session();

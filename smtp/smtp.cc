@@ -93,11 +93,12 @@ Task<void> ClientProgram::serve(service::Context& context, UniqueFd connection, 
         cache_->close();
 }
 
-// Deliveries that have begun come to their end; qmgr gives the rest to others.
-void ClientProgram::on_drain(service::Context&)
+// Deliveries that have begun come to their end, at a stop only those that send a message just now; qmgr gives
+// the rest to others.
+void ClientProgram::on_drain(service::Context& context)
 {
     if (agent_)
-        agent_->stop();
+        agent_->stop(context.stopping() ? Agent::Stop::Soon : Agent::Stop::WhenDone);
     else
         cache_->close();
 }
@@ -114,8 +115,8 @@ std::unique_ptr<service::Program> make_lmtp()
 
 // All that it may do once it serves: connect to other hosts, and ask DNS.
 constexpr service::Sandbox sandbox = {.tcp_connect = true, .dns = true};
-constexpr service::Spec smtp_spec = {.program = "smtp", .single_connection = true, .resolver = true, .host_lookup = "smtp_host_lookup", .sandbox = sandbox};
-constexpr service::Spec lmtp_spec = {.program = "lmtp", .single_connection = true, .resolver = true, .host_lookup = "lmtp_host_lookup", .sandbox = sandbox};
+constexpr service::Spec smtp_spec = {.program = "smtp", .single_connection = true, .delivers = true, .resolver = true, .host_lookup = "smtp_host_lookup", .sandbox = sandbox};
+constexpr service::Spec lmtp_spec = {.program = "lmtp", .single_connection = true, .delivers = true, .resolver = true, .host_lookup = "lmtp_host_lookup", .sandbox = sandbox};
 
 } // namespace
 

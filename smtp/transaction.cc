@@ -41,10 +41,13 @@ Task<Transaction::End> Transaction::run()
             co_return End::NeverBegan;
         co_return End::Over;
     }
-    if (got_354_ && accepted_.empty())
+    if (got_354_ && accepted_.empty()) {
         co_await send_nothing();
-    else if (got_354_)
+    } else if (got_354_) {
+        results_.sending = true;
         co_await send_message();
+        results_.sending = false;
+    }
     co_return End::Over;
 }
 

@@ -11,7 +11,8 @@ DESCRIPTION
     -C DIR   configuration directory; default: the environment's MAIL_CONFIG, or the built-in one
     --help   print a summary
 DIAGNOSTICS
-    Exit status 0 on success, 69 when the mail system is not available, 78 when main.cf cannot be used.
+    Exit status 0 on success, 69 when the mail system is not available, 77 for a user who may not look
+    (authorized_mailq_users), 78 when main.cf cannot be used.
 SEE ALSO
     postqueue(1), postsuper(1), sendmail(1), qmgr(8)
 */

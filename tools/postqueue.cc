@@ -18,8 +18,9 @@ DESCRIPTION
     -v       say how many messages an order concerns
     --help   print a summary
 DIAGNOSTICS
-    Exit status 0 on success, 64 for a wrong command line, 69 when the mail system is not available, 1 when
-    there is no such message, 78 when main.cf cannot be used.
+    Exit status 0 on success, 64 for a wrong command line, 69 when the mail system is not available, 77 for a
+    user who may not (authorized_mailq_users, authorized_flush_users), 1 when there is no such message, 78 when
+    main.cf cannot be used.
 SEE ALSO
     mailq(1), postsuper(1), postcat(1), qmgr(8)
 */
@@ -92,6 +93,10 @@ int flush(const config::Config& config, const Options& options)
         std::printf("%llu messages\n", static_cast<unsigned long long>(end->count));
     if (end->ok)
         return EX_OK;
+    if (end->denied) {
+        std::fputs(cat("postqueue: fatal: ", end->text, "\n").c_str(), stderr);
+        return EX_NOPERM;
+    }
     std::fputs(cat("postqueue: warning: ", end->text, "\n").c_str(), stderr);
     return 1;
 }

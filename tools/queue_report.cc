@@ -90,19 +90,35 @@ void append_member(std::string& out, std::string_view name, std::string_view tex
     append_json(out, text);
 }
 
+void append_json_head(std::string& out, const queue::ListEntry& entry)
+{
+    out += '{';
+    append_member(out, "queue_name", queue::queue_name(entry.queue));
+    out += ", ";
+    append_member(out, "queue_id", entry.id);
+    append_to(out, ", \"arrival_time\": ", entry.arrival_us / 1000000, ", \"message_size\": ", entry.size,
+              ", \"forced_expire\": ", entry.forced_expire ? "true" : "false", ", ");
+    append_member(out, "sender", shown_sender(entry));
+    out += ", \"recipients\": [";
+}
+
 } // namespace
 
 std::string QueueTable::add(const queue::ListEntry& entry)
 {
-    std::string out =
-        messages_ == 0 ? row("----Queue ID-----", "--Size--", "---Arrival Time----", "--Sender/Recipient------") : std::string(1, '\n');
-    ++messages_;
-    bytes_ += entry.size;
-    out += row(marked_id(entry), cat(entry.size), time_text(entry.arrival_us), log::sanitise(shown_sender(entry)));
-    const std::string* shown = nullptr;
+    std::string out;
+    if (!entry.continues) {
+        out = messages_ == 0
+                  ? row("----Queue ID-----", "--Size--", "---Arrival Time----", "--Sender/Recipient------")
+                  : std::string(1, '\n');
+        ++messages_;
+        bytes_ += entry.size;
+        reason_.clear();
+        out += row(marked_id(entry), cat(entry.size), time_text(entry.arrival_us), log::sanitise(shown_sender(entry)));
+    }
     for (const queue::ListedRecipient& recipient : entry.recipients) {
-        if (!recipient.reason.empty() && (shown == nullptr || *shown != recipient.reason)) {
-            shown = &recipient.reason;
+        if (!recipient.reason.empty() && reason_ != recipient.reason) {
+            reason_ = recipient.reason;
             const std::string reason = log::sanitise(recipient.reason);
             append_to(out, pad_left("", reason.size() < reason_width ? reason_width - reason.size() : 0), '(', reason,
                       ")\n");
@@ -121,15 +137,10 @@ std::string QueueTable::end() const
 
 std::string queue_json(const queue::ListEntry& entry)
 {
-    std::string out = "{";
-    append_member(out, "queue_name", queue::queue_name(entry.queue));
-    out += ", ";
-    append_member(out, "queue_id", entry.id);
-    append_to(out, ", \"arrival_time\": ", entry.arrival_us / 1000000, ", \"message_size\": ", entry.size,
-              ", \"forced_expire\": ", entry.forced_expire ? "true" : "false", ", ");
-    append_member(out, "sender", shown_sender(entry));
-    out += ", \"recipients\": [";
-    const char* separator = "";
+    std::string out;
+    if (!entry.continues)
+        append_json_head(out, entry);
+    const char* separator = entry.continues ? ", " : "";
     for (const queue::ListedRecipient& recipient : entry.recipients) {
         append_to(out, separator, '{');
         separator = ", ";
@@ -148,7 +159,8 @@ std::string queue_json(const queue::ListEntry& entry)
         }
         out += '}';
     }
-    out += "]}\n";
+    if (!entry.more)
+        out += "]}\n";
     return out;
 }
 

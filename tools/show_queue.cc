@@ -40,7 +40,10 @@ int show_queue(const config::Config& config, ListingStyle style, std::string_vie
         auto end = (*client)->ask(queue::ControlList().to_frame(), show);
         if (!end)
             listed = std::move(end.error());
-        else if (!end->ok)
+        else if (end->denied) {
+            complain(program, cat("fatal: ", end->text));
+            return EX_NOPERM;
+        } else if (!end->ok)
             listed = Error(ErrorKind::Temporary, end->text);
     } else {
         listed = scan_queue(config.text("queue_directory"), show);

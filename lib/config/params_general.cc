@@ -77,6 +77,7 @@ std::span<const Parameter> general_parameters()
         {"fork_delay", Time, "1s", "1s", "", Unused, "Pause between tries of a failed fork."},
         {"service_throttle_time", Time, "60s", "1s", "", Master, "How long master leaves a service alone whose processes fail at start."},
         {"trigger_timeout", Time, "10s", "1s", "", Master | Commands, "How long to wait for a service to take a wake-up call."},
+        {"stop_deadline", Time, "50s", "1s", "1h", Master | Qmgr | Smtp | Local, "How long, when the mail system stops, deliveries may take to end that would else be repeated: those that wait for the answer to a message they have sent, and those into mailboxes."},
         {"stale_lock_time", Time, "500s", "1s", "", Local, "Age at which a dot-lock on a mailbox counts as left behind."},
         {"helpful_warnings", Boolean, "yes", "", "", All, "Warn about settings that are likely mistakes."},
         {"process_name", Text, "(the program)", "", "", All, "Name of the running program, for use in -o values."},
@@ -125,8 +126,8 @@ std::span<const Parameter> general_parameters()
 
         // ---- commands and users
         {"authorized_submit_users", List, "static:anyone", "", "", Commands, "Who may submit mail with sendmail."},
-        {"authorized_flush_users", List, "static:anyone", "", "", Commands, "Who may ask for a queue run."},
-        {"authorized_mailq_users", List, "static:anyone", "", "", Commands, "Who may look at the queue."},
+        {"authorized_flush_users", List, "static:anyone", "", "", Qmgr, "Who may ask for a queue run, besides root and mail_owner."},
+        {"authorized_mailq_users", List, "static:anyone", "", "", Qmgr, "Who may look at the queue, besides root and mail_owner."},
         {"authorized_verp_clients", List, "$mynetworks", "", "", Unused, "Old name of smtpd_authorized_verp_clients."},
         {"local_login_sender_maps", Tables, "static:*", "", "", Later, "Sender addresses that each local user may use with sendmail."},
         {"empty_address_local_login_sender_maps_lookup_key", Text, "<>", "", "", Later, "Key for the null sender in local_login_sender_maps."},

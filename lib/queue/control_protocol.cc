@@ -89,6 +89,8 @@ ipc::Frame ListEntry::to_frame() const
     out.boolean(forced_expire);
     out.string(sender);
     out.i64(next_us);
+    out.boolean(continues);
+    out.boolean(more);
     out.u32(static_cast<uint32_t>(recipients.size()));
     for (const ListedRecipient& recipient : recipients) {
         out.string(recipient.address);
@@ -110,6 +112,8 @@ Result<ListEntry> ListEntry::from_frame(const ipc::Frame& frame)
     entry.forced_expire = in.boolean();
     entry.sender = in.string(longest_text);
     entry.next_us = in.i64();
+    entry.continues = in.boolean();
+    entry.more = in.boolean();
     for (uint32_t left = in.count(most_listed, 16); left > 0 && in.ok(); --left) {
         ListedRecipient& recipient = entry.recipients.emplace_back();
         recipient.address = in.string(longest_text);
@@ -177,6 +181,7 @@ ipc::Frame ControlEnd::to_frame() const
 {
     ipc::Writer out;
     out.boolean(ok);
+    out.boolean(denied);
     out.string(text);
     out.u64(count);
     write_strings(out, missed);
@@ -189,6 +194,7 @@ Result<ControlEnd> ControlEnd::from_frame(const ipc::Frame& frame)
     ipc::Reader in(frame.body);
     ControlEnd end;
     end.ok = in.boolean();
+    end.denied = in.boolean();
     end.text = in.string(longest_text);
     end.count = in.u64();
     end.missed = read_strings(in, longest_queue_id);

@@ -1,7 +1,7 @@
 // Messages on public/qmgr between the operator's commands (mailq, postqueue, postsuper, posthouse) and
 // qmgr. A request is answered by frames that end with ControlEnd. Decoding is strict.
 //
-//   List    -> ListEntry... ControlEnd
+//   List    -> ListEntry... ControlEnd      a message with many recipients comes in several entries
 //   Flush   -> ControlEnd
 //   Act     -> ControlEnd with counts
 //   Status  -> ControlEnd with lines
@@ -53,8 +53,16 @@ public:
     std::string original;
     std::string reason; // why it waits; empty when it does not
     std::string bounce_reason;
+
+    size_t bytes() const { return 16 + address.size() + original.size() + reason.size() + bounce_reason.size(); }
 };
 
+// Bytes of recipients in one ListEntry, about: far below what a frame may have, and little enough work that
+// neither side holds up anything else with it.
+inline constexpr size_t list_piece_bytes = 256 * 1024;
+
+// A message, or a piece of one that has many recipients. The pieces of a message follow each other: all but
+// the first have `continues`, all but the last `more`, and each has all that is not about recipients.
 class ListEntry {
 public:
     static constexpr uint16_t type = 0x0302;
@@ -67,6 +75,8 @@ public:
     bool forced_expire = false;
     std::string sender;
     int64_t next_us = 0; // wall clock of the next attempt, 0 when not deferred
+    bool continues = false;
+    bool more = false;
     std::vector<ListedRecipient> recipients; // those not done
 
     ipc::Frame to_frame() const;
@@ -126,6 +136,7 @@ public:
     ControlEnd() = default;
 
     bool ok = true;
+    bool denied = false;             // the user may not; `ok` is false then
     std::string text;                // what went wrong
     uint64_t count = 0;              // entries listed, messages acted on
     std::vector<std::string> missed; // Act: ids without a message

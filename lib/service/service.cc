@@ -354,7 +354,7 @@ void Runner::stop()
 {
     if (std::exchange(stopping_, true))
         return;
-    end_timer_.set(loop.now() + stop_patience);
+    end_timer_.set(loop.now() + (spec_.delivers ? config.duration("stop_deadline") : stop_patience));
     drain();
 }
 

@@ -86,3 +86,29 @@ TEST_CASE("postqueue -j prints Postfix's fields")
           "\"delay_reason\": \"connect to example.com[192.0.2.1]:25: Connection refused\"}, "
           "{\"address\": \"q\\\"\\\\\\u000a@example.com\"}]}\n");
 }
+
+TEST_CASE("a message that comes in pieces is one entry of the table and one line of JSON")
+{
+    auto whole = entry("4dkXz2tWq1zC9", queue::Deferred);
+    whole.recipients.resize(3, whole.recipients[0]);
+    whole.recipients[2].address = "last@example.com";
+    auto first = whole;
+    first.recipients.resize(2);
+    first.more = true;
+    auto second = whole;
+    second.recipients.erase(second.recipients.begin(), second.recipients.begin() + 2);
+    second.continues = second.more = true;
+    auto end = second;
+    end.recipients.clear();
+    end.more = false;
+    CHECK(tools::queue_json(first) + tools::queue_json(second) + tools::queue_json(end) == tools::queue_json(whole));
+    QueueTable in_pieces;
+    QueueTable at_once;
+    std::string text;
+    for (const auto& piece : {first, second, end})
+        text += in_pieces.add(piece);
+    text += in_pieces.end();
+    std::string expected = at_once.add(whole);
+    expected += at_once.end();
+    CHECK(text == expected);
+}

@@ -134,11 +134,10 @@ public:
 
     std::vector<queue::ListEntry> list()
     {
-        std::vector<queue::ListEntry> all = scheduler().list_active(queue::ControlList());
-        uint64_t after = 0;
-        for (bool ended = false; !ended;)
-            for (queue::ListEntry& entry : scheduler().list_waiting(queue::ControlList(), after, ended))
-                all.push_back(std::move(entry));
+        std::vector<queue::ListEntry> all;
+        ListPosition position;
+        while (scheduler().list_some(queue::ControlList(), position, all)) {
+        }
         return all;
     }
     bool empty_in_time()
@@ -584,4 +583,78 @@ TEST_CASE("speed: messages straight through", "[.][speed]")
     CHECK(bench.empty_in_time());
     const double each = (Instant::now() - begin).as_seconds() / count * 1000;
     WARN("milliseconds for each message, intake, agent and sync included: " << each);
+}
+
+TEST_CASE("a message to very many recipients leaves the others their turn of the loop")
+{
+    constexpr size_t count = 20000;
+    Bench bench("other_destination_recipient_limit = 1\nminimal_backoff_time = 100s\ntransport_retry_time = 100s");
+    mail::Envelope envelope;
+    envelope.sender = sender;
+    SECTION("that are delivered")
+    {
+        for (size_t i = 0; i < count; ++i)
+            envelope.recipients.emplace_back(cat("r", i, "@d", i % 50, ".example"));
+    }
+    SECTION("that a transport gives back, each a delivery of its own")
+    {
+        for (size_t i = 0; i < count; ++i)
+            envelope.recipients.emplace_back(cat("r", i, "@other.example"));
+    }
+    const std::string id = bench.put(std::move(envelope));
+    const Instant begin = Instant::now();
+    Duration longest;
+    bool over = false;
+    while (!over && Instant::now() - begin < Duration::seconds(60)) {
+        const Instant turn = Instant::now();
+        bench.loop.run_once(Duration());
+        longest = std::max(longest, Instant::now() - turn);
+        over = bench.agents->recipients.size() == count || bench.scheduler().status()[0] == "active_messages=0";
+    }
+    const Duration whole = Instant::now() - begin;
+    INFO("longest turn " << longest.as_seconds() << " s of " << whole.as_seconds());
+    CHECK(over);
+    CHECK(longest * 5 < whole);
+}
+
+TEST_CASE("a delivery's request fits into a frame however long the addresses are")
+{
+    constexpr size_t count = 400;
+    Bench bench("default_destination_recipient_limit = 0");
+    mail::Envelope envelope;
+    envelope.sender = sender;
+    for (size_t i = 0; i < count; ++i) {
+        envelope.recipients.emplace_back(cat(std::string(40000, 'x'), i, "@example.com"));
+        envelope.recipients.back().original = envelope.recipients.back().address;
+    }
+    bench.put(std::move(envelope));
+    CHECK(bench.until([&] { return bench.agents->recipients.size() == count; }, 20));
+    CHECK(bench.agents->seen.size() > 10);
+    CHECK(bench.empty_in_time());
+}
+
+TEST_CASE("the listing of a message with very many recipients comes in pieces that fit into frames")
+{
+    constexpr size_t count = 30000;
+    Bench bench("minimal_backoff_time = 100s");
+    mail::Envelope envelope;
+    envelope.sender = sender;
+    for (size_t i = 0; i < count; ++i)
+        envelope.recipients.emplace_back(cat(std::string(200, 'x'), i, "@later.example"));
+    SECTION("while it is active") { envelope.recipients[0].address = "a@example.com"; }
+    SECTION("while it waits") {}
+    bench.agents->plan["example.com"] = Does::Hold;
+    const std::string id = bench.put(std::move(envelope));
+    REQUIRE(bench.until([&] { return !bench.list().empty(); }, 30));
+    const std::vector<queue::ListEntry> pieces = bench.list();
+    size_t listed = 0;
+    for (size_t i = 0; i < pieces.size(); ++i) {
+        CHECK(pieces[i].id == id);
+        CHECK(pieces[i].continues == (i > 0));
+        CHECK(pieces[i].more == (i + 1 < pieces.size()));
+        CHECK(pieces[i].to_frame().body.size() < 2 * queue::list_piece_bytes);
+        listed += pieces[i].recipients.size();
+    }
+    CHECK(pieces.size() > 10);
+    CHECK(listed == count);
 }

@@ -190,3 +190,91 @@ TEST_CASE("twenty thousand messages find room", "[.][slow]")
         index->put(message(number, now_us));
     CHECK(index->count() == 20000);
 }
+
+namespace {
+
+WaitingMessage with_recipients(uint64_t number, size_t count)
+{
+    WaitingMessage one = message(number, now_us);
+    one.recipients.resize(count, one.recipients[0]);
+    for (size_t i = 0; i < count; ++i)
+        one.recipients[i].index = static_cast<uint32_t>(i);
+    return one;
+}
+
+} // namespace
+
+TEST_CASE("a walk through the index gives large records in pieces, small ones whole")
+{
+    Loop loop;
+    const Folder folder;
+    auto index = opened(loop, folder);
+    for (const uint64_t number : {3, 7, 9})
+        index->put(with_recipients(number, number == 7 ? 1000 : 2));
+    IndexCursor cursor;
+    WaitingPiece piece;
+    std::vector<WaitingMessage> found;
+    size_t pieces = 0;
+    for (; index->next_piece(cursor, 5000, piece); ++pieces) {
+        if (!piece.continues)
+            found.push_back(piece.message);
+        else
+            found.back().recipients.insert(found.back().recipients.end(), piece.message.recipients.begin(),
+                                           piece.message.recipients.end());
+        CHECK(piece.message.recipients.size() < 100);
+        CHECK(piece.more == (piece.message.number == 7 && found.back().recipients.size() < 1000));
+        if (pieces == 3) // written anew in the middle of it, and longer
+            index->put(with_recipients(7, 1000));
+    }
+    CHECK(pieces > 12);
+    REQUIRE(found.size() == 3);
+    CHECK(found[0] == with_recipients(3, 2));
+    CHECK(found[1] == with_recipients(7, 1000));
+    CHECK(found[2] == with_recipients(9, 2));
+}
+
+TEST_CASE("a message that leaves the index in the middle of its pieces ends with an empty one")
+{
+    Loop loop;
+    const Folder folder;
+    auto index = opened(loop, folder);
+    index->put(with_recipients(7, 1000));
+    IndexCursor cursor;
+    WaitingPiece piece;
+    REQUIRE(index->next_piece(cursor, 5000, piece));
+    REQUIRE(piece.more);
+    SECTION("gone") { index->erase(7); }
+    SECTION("its number has another message")
+    {
+        WaitingMessage other = with_recipients(7, 1000);
+        other.id = "OTHER";
+        index->put(other);
+    }
+    REQUIRE(index->next_piece(cursor, 5000, piece));
+    CHECK(piece.message.id == "ID7");
+    CHECK(piece.continues);
+    CHECK_FALSE(piece.more);
+    CHECK(piece.message.recipients.empty());
+    CHECK_FALSE(index->next_piece(cursor, 5000, piece));
+}
+
+TEST_CASE("a record's times and marks change without its recipients being read")
+{
+    Loop loop;
+    const Folder folder;
+    auto index = opened(loop, folder);
+    WaitingMessage one = with_recipients(7, 10);
+    index->put(one);
+    auto head = index->head(7);
+    REQUIRE(head);
+    CHECK(head->recipients.empty());
+    CHECK(head->id == one.id);
+    head->next_us = one.next_us = now_us - 5;
+    head->flushed = one.flushed = true;
+    index->put_head(*head);
+    CHECK(index->get(7) == one);
+    CHECK(index->due(now_us - 5, 10) == std::vector<uint64_t>{7});
+    head->number = 8;
+    index->put_head(*head); // not there: nothing to change
+    CHECK(index->count() == 1);
+}
