@@ -1,5 +1,7 @@
-// Address lists in header fields, and xtext: places lie within the text and in order.
+// Address lists in header fields, and xtext: places lie within the text and in order. The fields that say how
+// MIME parts are built: whatever they say, there is a type.
 #include "lib/mail/address_list.h"
+#include "lib/mail/mime_field.h"
 #include "lib/mail/utf8.h"
 #include "lib/mail/xtext.h"
 
@@ -18,6 +20,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
             abort();
         end = listed.end;
     }
+    const ContentType type = parse_content_type(text);
+    if (type.type.empty() || type.subtype.empty() || parse_transfer_encoding(text).empty())
+        abort();
     (void)quote_phrase(text);
     const auto orcpt = decode_orcpt(text);
     if (orcpt && decode_orcpt(encode_orcpt(*orcpt, false)) != orcpt)

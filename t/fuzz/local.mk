@@ -76,3 +76,12 @@ FUZZ_TARGETS += fuzz_main_cf
 check_PROGRAMS += t/fuzz/fuzz_main_cf
 t_fuzz_fuzz_main_cf_SOURCES = %reldir%/fuzz_main_cf.cc
 t_fuzz_fuzz_main_cf_LDADD = tools/libconfigtools.a $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_host_text fuzz_local_protocol fuzz_sendmail_options
+check_PROGRAMS += t/fuzz/fuzz_host_text t/fuzz/fuzz_local_protocol t/fuzz/fuzz_sendmail_options
+t_fuzz_fuzz_host_text_SOURCES = %reldir%/fuzz_host_text.cc
+t_fuzz_fuzz_host_text_LDADD = smtp/libclient.a $(FUZZ_LDADD)
+t_fuzz_fuzz_local_protocol_SOURCES = %reldir%/fuzz_local_protocol.cc
+t_fuzz_fuzz_local_protocol_LDADD = local/liblocal.a $(FUZZ_LDADD)
+t_fuzz_fuzz_sendmail_options_SOURCES = %reldir%/fuzz_sendmail_options.cc
+t_fuzz_fuzz_sendmail_options_LDADD = tools/libsubmit.a $(FUZZ_LDADD)
