@@ -15,4 +15,4 @@ SYSTEM_TESTS += %reldir%/fault_test.py
 SYSTEM_TESTS += %reldir%/peer_test.py
 SYSTEM_TESTS += %reldir%/try_test.py
 TESTS += $(SYSTEM_TESTS)
-EXTRA_DIST += $(SYSTEM_TESTS) %reldir%/harness.py %reldir%/inject.py
+EXTRA_DIST += $(SYSTEM_TESTS) %reldir%/harness.py %reldir%/inject.py %reldir%/take_over.py

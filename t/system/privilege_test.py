@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """What each process of an instance may do, read from /proc: user, root directory, capabilities, sandbox,
 open files. Needs root; without it, only what holds for an ordinary user's instance is looked at."""
+import ctypes
+import errno
 import grp
 import os
 import pwd
 import socket
 import struct
+import time
 import unittest
 
 import harness
+import take_over
 
 MAIL_OWNER, SETGID_GROUP = "mail", "tape" # of harness.Instance(privileged=True)
 CONFINED = ("smtpd", "pickup", "qmgr", "smtp")
@@ -154,6 +158,45 @@ class Privileges(harness.TestCase):
                 self.assertEqual(struct.unpack("<IHH", hello[:8])[1], 0x0201)
                 self.assertIn(b"Permission denied", as_user(self.post.user, group, lambda: ask_socket(path)))
         self.post.wait_log("warning: connection refused: it does not come from qmgr")
+        self.post.send("you@example.org", ["friend@example.com"], "Still there.")
+        self.post.wait_mail("friend", 2)
+
+    def first_bytes(self, program, path):
+        """What it hears first from a socket that it connects to; a negative errno when it cannot."""
+        fd = program.call("socket", socket.AF_UNIX, socket.SOCK_STREAM, 0)
+        self.assertGreaterEqual(fd, 0)
+        address = struct.pack("<H", socket.AF_UNIX) + path + b"\0"
+        result = program.call("connect", fd, address, len(address))
+        buffer, limit = bytearray(64), time.monotonic() + 10
+        while result == 0:
+            got = program.call("recvfrom", fd, buffer, len(buffer), socket.MSG_DONTWAIT, 0, 0)
+            if got != -errno.EAGAIN or time.monotonic() > limit:
+                result = bytes(buffer[:got]) if got >= 0 else got
+                break
+            time.sleep(0.05)
+        program.call("close", fd)
+        return result
+
+    @unittest.skipIf(take_over.why_not() or SANITIZED, take_over.why_not() or "the sanitizer needs the calls")
+    def test_a_network_program_that_was_taken_over_reaches_no_file_no_program_and_no_agent(self):
+        landlock = ctypes.CDLL(None).syscall(444, None, 0, 1) >= 1 # landlock_create_ruleset, its version
+        for name in ("smtpd", "smtp"):
+            with self.subTest(name), take_over.TakenOver(self.post.pids(name)[0]) as program:
+                for path in (b"/mail", b"/maildrop", b"/private", b"/"):
+                    opened = program.call("open", path, os.O_RDONLY | os.O_DIRECTORY, 0)
+                    self.assertEqual(opened, -errno.EACCES if landlock else opened, path)
+                if landlock:
+                    self.assertEqual(program.call("open", b"/maildrop/new", os.O_WRONLY | os.O_CREAT, 0o600), -errno.EACCES)
+                    self.assertEqual(program.call("unlink", b"/private/qmgr"), -errno.EACCES)
+                self.assertLess(program.call("open", b"/etc/passwd", os.O_RDONLY, 0), 0)
+                self.assertEqual(program.call("execve", b"/x", 0, 0), -errno.EPERM)
+                self.assertEqual(program.call("kill", self.post.master_pid(), 0), -errno.EPERM)
+                self.assertEqual(program.call("ptrace", 16, self.post.pids("qmgr")[0], 0, 0), -errno.EPERM)
+                self.assertEqual(program.call("setgroups", 0, 0), -errno.EPERM)
+                self.assertEqual(program.call("socket", socket.AF_PACKET, socket.SOCK_RAW, 0), -errno.EAFNOSUPPORT)
+                # Nothing keeps it from connecting: the other side has to ask who it is.
+                self.assertEqual(self.first_bytes(program, b"/private/virtual"), b"")
+        # And they work on.
         self.post.send("you@example.org", ["friend@example.com"], "Still there.")
         self.post.wait_mail("friend", 2)
 
