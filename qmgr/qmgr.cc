@@ -29,6 +29,9 @@ SECURITY
 DIAGNOSTICS
     Problems and transactions are logged. A damaged queue file is moved to corrupt/ with a line that says
     why. A transport that does not answer is logged and left alone for transport_retry_time.
+
+    While its file system is full, qmgr goes on delivering; new mail is refused for now. What it cannot read or
+    write in the queue is logged once and tried again.
 SEE ALSO
     smtp(8), local(8), pickup(8), smtpd(8), master(8), postqueue(1), postsuper(1), main.cf(5)
 */
@@ -36,7 +39,9 @@ SEE ALSO
 #include "lib/config/master_cf.h"
 #include "lib/ipc/channel.h"
 #include "lib/log/log.h"
+#include "lib/queue/control_protocol.h"
 #include "lib/queue/lease_desk.h"
+#include "lib/queue/lease_protocol.h"
 #include "lib/queue/slot_files.h"
 #include "lib/service/peer.h"
 #include "lib/service/service.h"
@@ -57,6 +62,8 @@ namespace posthouse::qmgr {
 namespace {
 
 constexpr Duration predecessor_timeout = Duration::seconds(20); // master was killed, its qmgr is about to notice
+constexpr Duration space_retry = Duration::seconds(1);
+constexpr Duration client_time = Duration::seconds(100);
 
 // Which of its two sockets a connection came in on.
 bool is_private(int connection)
@@ -81,6 +88,9 @@ public:
     bool idle() const override;
 
 private:
+    Result<void> open_queue(service::Context& context);
+    Task<void> wait_for_space(service::Context& context, Error why);
+    Task<void> refuse(std::unique_ptr<ipc::Channel> channel);
     Task<void> find_messages(service::Context& context);
     Task<void> leave_when_quiet(service::Context& context);
     void reload(service::Context& context);
@@ -92,7 +102,8 @@ private:
     std::unique_ptr<RouteFinder> routes_;
     OperatorRights rights_;
     std::unique_ptr<WaitingIndex> index_;
-    std::unique_ptr<queue::SlotPool> pool_;
+    std::unique_ptr<queue::SlotPool> pool_; // null while there is no space for the queue
+    std::string no_space_;                  // why
     std::unique_ptr<NoticeWriter> notices_;
     std::unique_ptr<queue::LeaseDesk> leases_;
     std::unique_ptr<Scheduler> scheduler_; // its tasks use the others: it goes first
@@ -117,6 +128,19 @@ Result<void> QmgrProgram::prepare(service::Context& context)
 
 Result<void> QmgrProgram::started(service::Context& context)
 {
+    auto opened = open_queue(context);
+    if (!opened && opened.error().dsn() != "4.3.1")
+        return opened;
+    context.loop.on_signal(SIGHUP, [this, &context] { reload(context); });
+    if (opened)
+        context.background.spawn(find_messages(context));
+    else
+        context.background.spawn(wait_for_space(context, std::move(opened.error())));
+    return Result<void>();
+}
+
+Result<void> QmgrProgram::open_queue(service::Context& context)
+{
     // Before the index: an orphaned queue manager may still write to both.
     auto lock = queue::SlotFiles(settings_.queue_directory).lock_queue(predecessor_timeout);
     if (!lock)
@@ -124,22 +148,59 @@ Result<void> QmgrProgram::started(service::Context& context)
     auto index = WaitingIndex::open(context.loop, settings_.data_directory);
     if (!index)
         return std::move(index.error());
-    index_ = std::move(*index);
-    scheduler_ = std::make_unique<Scheduler>(context.loop, settings_, *routes_, *index_);
-    auto pool = queue::SlotPool::open(context.loop, context.pool, settings_.queue_directory, settings_.pool, *scheduler_,
+    auto scheduler = std::make_unique<Scheduler>(context.loop, settings_, *routes_, **index);
+    auto pool = queue::SlotPool::open(context.loop, context.pool, settings_.queue_directory, settings_.pool, *scheduler,
                                       nullptr, std::move(*lock));
     if (!pool)
         return std::move(pool.error());
+    auto notices = std::make_unique<NoticeWriter>(context.pool, **pool, settings_);
+    RETURN_IF_ERROR(notices->open_tables(context.config, table::Context(context.loop, context.pool, context.config)));
+    index_ = std::move(*index);
     pool_ = std::move(*pool);
+    notices_ = std::move(notices);
+    scheduler_ = std::move(scheduler);
     leases_ = std::make_unique<queue::LeaseDesk>(*pool_);
-    notices_ = std::make_unique<NoticeWriter>(context.pool, *pool_, settings_);
-    RETURN_IF_ERROR(notices_->open_tables(context.config, table::Context(context.loop, context.pool, context.config)));
     RETURN_IF_ERROR(rights_.open(context.config, table::Context(context.loop, context.pool, context.config)));
     control_ = std::make_unique<ControlDesk>(context.loop, *scheduler_, *routes_, rights_, by_root_);
     scheduler_->attach(*pool_, *notices_);
-    context.loop.on_signal(SIGHUP, [this, &context] { reload(context); });
-    context.background.spawn(find_messages(context));
     return Result<void>();
+}
+
+// A full file system is not a reason to go away: whoever asks is told, and it goes on when there is space.
+Task<void> QmgrProgram::wait_for_space(service::Context& context, Error why)
+{
+    no_space_ = why.full_text();
+    log::error("waiting for space: ", no_space_);
+    while (!pool_) {
+        co_await sleep_for(context.loop, space_retry);
+        const auto opened = open_queue(context);
+        if (!opened && opened.error().dsn() != "4.3.1") {
+            log::error(opened.error().full_text());
+            context.finish(1);
+            co_return;
+        }
+    }
+    log::info("there is space for the queue now");
+    co_await find_messages(context);
+}
+
+// Answers while there is no queue. The connection ends when there is one: who wants more comes again.
+Task<void> QmgrProgram::refuse(std::unique_ptr<ipc::Channel> channel)
+{
+    while (!pool_) {
+        auto frame = co_await channel->receive(Deadline::after(client_time));
+        if (!frame || pool_)
+            co_return;
+        queue::ControlEnd end;
+        end.ok = false;
+        end.text = no_space_;
+        const queue::LeaseRefused refusal("4.3.1", "Insufficient system storage");
+        const bool is_lease = frame->type == queue::LeaseRequest::type;
+        if (is_private(channel->fd()) && !is_lease)
+            continue; // a greeting, or leases from before: looked into at the scan
+        if (!channel->post(is_lease ? refusal.to_frame() : end.to_frame()))
+            co_return;
+    }
 }
 
 Task<void> QmgrProgram::find_messages(service::Context& context)
@@ -161,7 +222,9 @@ Task<void> QmgrProgram::serve(service::Context& context, UniqueFd connection, ne
         co_return;
     }
     auto channel = std::make_unique<ipc::Channel>(context.loop, std::move(connection));
-    if (for_leases)
+    if (!pool_)
+        co_await refuse(std::move(channel));
+    else if (for_leases)
         co_await leases_->serve(std::move(channel));
     else
         co_await control_->serve(std::move(channel));
@@ -184,7 +247,7 @@ void QmgrProgram::reload(service::Context& context)
     Result<void> opened = settings ? Result<void>() : Result<void>(settings.error());
     if (opened)
         opened = routes_->reopen(**loaded, table::Context(context.loop, context.pool, **loaded));
-    if (opened)
+    if (opened && notices_)
         opened = notices_->open_tables(**loaded, table::Context(context.loop, context.pool, **loaded));
     if (opened)
         opened = rights_.open(**loaded, table::Context(context.loop, context.pool, **loaded));
@@ -196,7 +259,8 @@ void QmgrProgram::reload(service::Context& context)
         log::warning("reload: queue_directory and data_directory change with a restart only");
     settings_ = std::move(*settings);
     reloaded_before_ = std::exchange(reloaded_, std::move(*loaded));
-    scheduler_->settings_changed();
+    if (scheduler_)
+        scheduler_->settings_changed();
     log::info("configuration reloaded");
 }
 
@@ -213,13 +277,18 @@ void QmgrProgram::on_drain(service::Context& context)
 {
     if (std::exchange(leaving_, true))
         return;
+    if (!pool_) {
+        context.finish(0);
+        return;
+    }
     scheduler_->pause();
     context.background.spawn(leave_when_quiet(context));
 }
 
 void QmgrProgram::on_end(service::Context&)
 {
-    scheduler_->leave_in_order();
+    if (scheduler_)
+        scheduler_->leave_in_order();
 }
 
 bool QmgrProgram::idle() const

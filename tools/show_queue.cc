@@ -7,8 +7,11 @@
 #include "tools/queue_scan.h"
 #include "tools/set_gid.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <string>
+#include <sys/statvfs.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -26,6 +29,21 @@ void complain(std::string_view program, const std::string& text)
     std::fputs(cat(program, ": ", text, "\n").c_str(), stderr);
 }
 
+// Why nothing new comes in: not to be seen from the messages.
+void warn_when_full(const config::Config& config, std::string_view program)
+{
+    const std::string& directory = config.text("queue_directory");
+    struct statvfs space {};
+    if (::statvfs(directory.c_str(), &space) != 0)
+        return;
+    const uint64_t bytes = static_cast<uint64_t>(space.f_bavail) * space.f_frsize;
+    const auto wanted = std::max<uint64_t>(static_cast<uint64_t>(config.number("queue_minfree")),
+                                           static_cast<uint64_t>(config.number("queue_slot_size")));
+    if (bytes < wanted)
+        complain(program, cat("warning: the queue's file system is full: ", directory, " has ", bytes,
+                              " bytes left, no mail is taken below ", wanted));
+}
+
 } // namespace
 
 int show_queue(const config::Config& config, ListingStyle style, std::string_view program)
@@ -34,6 +52,7 @@ int show_queue(const config::Config& config, ListingStyle style, std::string_vie
     const auto show = [style, &table](const queue::ListEntry& entry) {
         print(style == ListingStyle::Json ? queue_json(entry) : table.add(entry));
     };
+    warn_when_full(config, program);
     auto client = ControlClient::connect(config.text("queue_directory"));
     Result<void> listed;
     if (client) {
