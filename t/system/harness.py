@@ -268,6 +268,18 @@ class Instance:
                                                preexec_fn=self.become_user if self.drops else None)
         pid_path = os.path.join(self.spool, "pid", "master.pid")
         wait_until(lambda: self.foreground.poll() is not None or os.path.exists(pid_path), "master runs")
+        # `posthouse start` returns when all programs are up; here one waits for the last of them.
+        end = time.monotonic() + 10
+        while time.monotonic() < end and self.tool("postqueue", "-p", check=False).returncode:
+            time.sleep(0.1)
+
+    def end_foreground(self):
+        try:
+            self.foreground.wait(60)
+        except subprocess.TimeoutExpired:
+            self.foreground.terminate()
+            self.foreground.wait(60)
+            raise
 
     def output_path(self):
         return os.path.join(self.folder, "output")
@@ -350,7 +362,7 @@ class Instance:
         try:
             self.stop()
             if self.foreground:
-                self.foreground.wait(60)
+                self.end_foreground()
             self.check_reports(self.output())
         finally:
             if failed:

@@ -178,6 +178,7 @@ class Stop(harness.TestCase):
 
 
 class Shortage(harness.TestCase):
+    @unittest.skipIf(harness.SANITIZED, "the sanitizer opens a pipe to look at memory")
     def test_a_program_out_of_descriptors_neither_spins_nor_stops_accepting_for_good(self):
         with harness.Instance(self, main_cf="default_process_limit = 1\n") as post:
             pid = post.pids("smtpd")[0]
