@@ -81,16 +81,26 @@ struct Configuration {
     std::vector<config::Service> services;
 };
 
+constexpr const char* usage =
+    "usage: master [-c config_dir] [-d]\n"
+    "  started by posthouse(1), not by hand\n";
+
 Options parse_options(int argc, char** argv)
 {
     Options options;
+    if (argc == 2 && std::string_view(argv[1]) == "--help") {
+        fputs(usage, stdout);
+        exit(0);
+    }
     for (int letter; (letter = ::getopt(argc, argv, "c:d")) != -1;) {
         if (letter == 'c')
             options.directory = optarg;
         else if (letter == 'd')
             options.detach = true;
-        else
+        else {
+            fputs(usage, stderr);
             exit(64);
+        }
     }
     options.directory = config::Config::directory_from(options.directory);
     return options;

@@ -57,6 +57,10 @@
 namespace posthouse::tools {
 namespace {
 
+constexpr const char* usage =
+    "usage: postdrop [-c config_dir] [-r]\n"
+    "  stores the message that sendmail(1) gives it on standard input; not meant to be run by hand\n";
+
 volatile sig_atomic_t interrupted = 0;
 void note_signal(int) { interrupted = 1; }
 
@@ -189,13 +193,19 @@ int run(int argc, char** argv)
 {
     secure_start();
     catch_signals();
+    if (argc == 2 && std::string_view(argv[1]) == "--help") {
+        std::fputs(usage, stdout);
+        return EX_OK;
+    }
     std::string directory_option;
     int option = 0;
     while ((option = ::getopt(argc, argv, "c:rv")) != -1) {
         if (option == 'c')
             directory_option = optarg;
-        else if (option == '?')
+        else if (option == '?') {
+            std::fputs(usage, stderr);
             return EX_USAGE;
+        }
     }
     auto directory = trusted_config_directory(directory_option);
     if (!directory)

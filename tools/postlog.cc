@@ -48,6 +48,9 @@ namespace posthouse::tools {
 namespace {
 
 constexpr int usage_status = 64;
+constexpr const char* usage =
+    "usage: postlog [-iv] [-c config_dir] [-p info|warn|error|fatal|panic] [-t tag] [text...]\n"
+    "  writes the words, or each line of standard input, into the mail log\n";
 
 struct Priority {
     const char* name;
@@ -118,13 +121,18 @@ void copy_input(const Options& options)
 
 int run(int argc, char** argv)
 {
+    if (argc == 2 && std::string_view(argv[1]) == "--help") {
+        fputs(usage, stdout);
+        return 0;
+    }
     const auto options = parse_options(argc, argv);
     if (!options) {
-        fputs("usage: postlog [-iv] [-c config_dir] [-p info|warn|error|fatal|panic] [-t tag] [text...]\n", stderr);
+        fputs(usage, stderr);
         return usage_status;
     }
+    // A script's line has its place in the log also while main.cf has a fault.
     std::vector<config::Fault> faults;
-    auto config = config::Config::load(config::Config::directory_from(options->directory), config::Overrides(), faults);
+    auto config = config::Config::load_with_faults(config::Config::directory_from(options->directory), config::Overrides(), faults);
     if (!config) {
         fprintf(stderr, "postlog: %s\n", config.error().full_text().c_str());
         return 1;

@@ -216,6 +216,11 @@ int run_mode(const SendmailOptions& options, const config::Config& config, const
     return EX_SOFTWARE;
 }
 
+constexpr const char* usage =
+    "usage: sendmail [-i] [-t] [-f sender] [-F name] [-N dsn] [-R full|hdrs] [-V envid] [-C config_dir] [recipient...]\n"
+    "       sendmail -bp | -bi | -bs | -bv recipient... | -q | -qIid | -qRsite\n"
+    "  reads a message from standard input and queues it, also while the mail system is down\n";
+
 // -C may name main.cf as well as its directory.
 std::string config_directory(std::string option)
 {
@@ -231,6 +236,10 @@ int run(int argc, char** argv)
     const Caller caller(name_variable);
     secure_start();
     std::signal(SIGPIPE, SIG_IGN);
+    if (argc == 2 && std::string_view(argv[1]) == "--help") {
+        std::fputs(usage, stdout);
+        return EX_OK;
+    }
     auto options = parse_sendmail_options(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
     if (!options)
         return fail(EX_USAGE, options.error().text());

@@ -114,7 +114,7 @@ Result<std::unique_ptr<Config>> Config::load_with_faults(const std::string& dire
     std::string file = directory + "/main.cf";
     auto text = read_file(file, file_size_limit);
     if (!text) {
-        faults.push_back({file, 0, "", text.error().full_text()});
+        faults.push_back({"", 0, "", cat(text.error().full_text(), "; name its directory with -c or MAIL_CONFIG")});
         return std::move(text.error());
     }
     std::vector<Fault> found;

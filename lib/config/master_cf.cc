@@ -327,7 +327,7 @@ Result<std::vector<Service>> load_master_cf(const std::string& directory, const 
     std::string file = directory + "/master.cf";
     auto text = read_file(file, file_size_limit);
     if (!text) {
-        faults.push_back({file, 0, "", text.error().full_text()});
+        faults.push_back({"", 0, "", text.error().full_text()});
         return std::move(text.error());
     }
     auto services = parse_master_cf(*text, file, config, faults);

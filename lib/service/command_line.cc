@@ -59,6 +59,8 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& words)
             break;
         }
     }
+    if (line.service_name.empty())
+        return usage("-n: the service is missing");
     line.arguments.assign(words.begin() + static_cast<ptrdiff_t>(i), words.end());
     line.directory = config::Config::directory_from(line.directory);
     return line;

@@ -479,6 +479,11 @@ int run(int argc, char** argv, const Spec& spec, Factory factory)
 {
     ::signal(SIGPIPE, SIG_IGN);
     hold_reload(SIG_BLOCK);
+    if (argc == 2 && std::string_view(argv[1]) == "--help") {
+        const std::string text = cat(spec.program, " is a part of the mail system, started by master: see ", spec.program,
+                                     "(8), and posthouse(1) to start it\n");
+        return ::write(STDOUT_FILENO, text.data(), text.size()) < 0 ? 1 : 0;
+    }
     auto line = parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
     if (!line)
         log::fatal(cat(spec.program, ": ", line.error().text(), "; this program is started by master"));

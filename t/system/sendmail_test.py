@@ -116,6 +116,24 @@ class Submission(harness.TestCase):
         self.assertFalse(os.path.exists(bad))
 
 
+class Help(harness.TestCase):
+    def test_each_program_and_command_has_help_and_needs_no_configuration_for_it(self):
+        programs = harness.Programs.prepare()
+        for folder in ("commands", "daemons"):
+            for name in sorted(os.listdir(os.path.join(programs, folder))):
+                with self.subTest(name):
+                    done = subprocess.run([os.path.join(programs, folder, name), "--help"], stdin=subprocess.DEVNULL, text=True,
+                                          capture_output=True, env=dict(os.environ, MAIL_CONFIG="/nonexistent"), timeout=30)
+                    self.assertEqual((done.returncode, done.stderr), (0, ""))
+                    self.assertIn(name if name not in harness.COMMAND_LINKS else "usage", done.stdout)
+
+    def test_a_daemon_run_by_hand_says_who_starts_it(self):
+        programs = harness.Programs.prepare()
+        done = subprocess.run([os.path.join(programs, "daemons", "smtpd")], capture_output=True, text=True, timeout=30)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("started by master", done.stderr)
+
+
 class Failure(harness.TestCase):
     def test_mail_submitted_while_nothing_runs_is_delivered_later(self):
         with harness.Instance(self) as post:
@@ -157,7 +175,7 @@ class Failure(harness.TestCase):
             done = post.tool(*words, check=False)
             self.assertNotEqual(done.returncode, 0)
             self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-            self.assertIn("/nonexistent/main.cf: ", done.stderr)
+            self.assertIn("open /nonexistent/main.cf: No such file or directory; name its directory with -c", done.stderr)
 
     def test_no_message_is_lost_when_pickup_is_killed_again_and_again(self):
         with harness.Instance(self) as post:
