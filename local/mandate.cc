@@ -25,19 +25,21 @@ bool is_below(std::string_view path, std::string_view directory)
 
 const char* Mandate::refusal(const MailboxJob& job) const
 {
-    const bool is_file = job.kind == MailboxJob::Kind::File;
     MailboxJob own;
+    bool covered = false;
     switch (kind) {
     case Kind::Mailbox:
         own.aim_at(path);
-        return job.kind == own.kind && job.path == own.path ? nullptr : "this is not the user's mailbox";
+        covered = job.kind == own.kind && job.path == own.path;
+        return covered ? nullptr : "this is not the user's mailbox";
     case Kind::Files:
-        return job.kind != MailboxJob::Kind::Mbox && job.path.starts_with('/') && !goes_up(job.path) ? nullptr : "this is no file for an alias";
+        covered = job.kind != MailboxJob::Kind::Mbox && job.path.starts_with('/') && !goes_up(job.path);
+        return covered ? nullptr : "this is no file for an alias";
     case Kind::Below:
         break;
     }
-    return !is_file && is_below(job.path, path) && !goes_up(job.path) ? nullptr
-                                                                      : "this is not below virtual_mailbox_base";
+    covered = job.kind != MailboxJob::Kind::File && is_below(job.path, path) && !goes_up(job.path);
+    return covered ? nullptr : "this is not below virtual_mailbox_base";
 }
 
 } // namespace posthouse::local

@@ -81,7 +81,8 @@ bool lock_file(int fd, MailboxRules::Lock kind)
     return ::fcntl(fd, F_OFD_SETLK, &range) == 0;
 }
 
-std::optional<MailboxResult> take_file_lock(int fd, MailboxRules::Lock kind, const MailboxJob& job, const MailboxRules& rules)
+std::optional<MailboxResult> take_file_lock(int fd, MailboxRules::Lock kind, const MailboxJob& job,
+                                            const MailboxRules& rules)
 {
     if (!(rules.locks & kind) || lock_file(fd, kind))
         return std::nullopt;

@@ -57,7 +57,8 @@ Result<Settings> Settings::from_config(const config::Config& config, Mode mode)
     settings.home_mailbox = config.text("home_mailbox");
     settings.spool_directory = config.text("mail_spool_directory");
     const bool is_local = mode == Mode::Local;
-    settings.rules.size_limit = static_cast<uint64_t>(config.number(is_local ? "mailbox_size_limit" : "virtual_mailbox_limit"));
+    settings.rules.size_limit =
+        static_cast<uint64_t>(config.number(is_local ? "mailbox_size_limit" : "virtual_mailbox_limit"));
     auto locks = parse_locks(config, is_local ? "mailbox_delivery_lock" : "virtual_mailbox_lock");
     if (!locks)
         return std::move(locks.error());

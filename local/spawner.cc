@@ -106,9 +106,11 @@ Result<Mandate> for_ids(uint32_t uid, uint32_t gid, const Settings& settings)
 {
     const uint32_t least = settings.minimum_uid;
     if (uid < least || (settings.only_uid && uid != *settings.only_uid))
-        return Error(ErrorKind::Temporary, cat("uid ", uid, " is not one of virtual_uid_maps, or below virtual_minimum_uid"));
+        return Error(ErrorKind::Temporary,
+                     cat("uid ", uid, " is not that of virtual_uid_maps, or below virtual_minimum_uid"));
     if (settings.only_gid ? gid != *settings.only_gid : gid < least)
-        return Error(ErrorKind::Temporary, cat("gid ", gid, " is not one of virtual_gid_maps, or below virtual_minimum_uid"));
+        return Error(ErrorKind::Temporary,
+                     cat("gid ", gid, " is not that of virtual_gid_maps, or below virtual_minimum_uid"));
     return Mandate(Mandate::Kind::Below, uid, gid, settings.virtual_base);
 }
 

@@ -156,7 +156,8 @@ MailboxResult Worker::deliver(const Packet& packet)
     if (!job || !packet.file)
         return MailboxResult(MailboxResult::Status::Deferred, "4.3.0", "delivery worker: malformed job");
     if (const char* why = mandate_.refusal(*job))
-        return MailboxResult(MailboxResult::Status::Deferred, "4.3.0", cat("delivery worker: refused ", job->path, ": ", why));
+        return MailboxResult(MailboxResult::Status::Deferred, "4.3.0",
+                             cat("delivery worker: refused ", job->path, ": ", why));
     if (job->kind == MailboxJob::Kind::Maildir)
         return maildirs_.deliver(*job, rules_, packet.file.get());
     return deliver_to_mbox(*job, rules_, packet.file.get());

@@ -11,7 +11,8 @@
 
 namespace posthouse::local {
 
-// Gives up root for good: groups, gid, uid; none of them may be that of root. False when any of it failed: the process must not go on.
+// Gives up root for good: groups, gid, uid; none of them may be that of root. False when any of it failed:
+// the process must not go on.
 bool become_user(uid_t uid, gid_t gid);
 
 // Serves jobs until the other side closes. A packet is the caller's serial (8 bytes), then a MailboxJob

@@ -272,6 +272,26 @@ class Privileged(harness.TestCase):
             finally:
                 subprocess.run(["umount", "-l", box])
 
+    def test_a_full_disk_leaves_an_mbox_as_it_was_until_there_is_room(self):
+        with harness.Instance(self, main_cf="virtual_mailbox_maps = inline:{{ b@example.com=b.box }}\n") as post:
+            folder = os.path.join(post.folder, "mail")
+            owner = "uid=%d,gid=%d" % (post.user.pw_uid, post.user.pw_gid)
+            if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k," + owner, "none", folder]).returncode:
+                self.skipTest("cannot mount")
+            try:
+                box = os.path.join(folder, "b.box")
+                post.send("you@example.org", ["b@example.com"], "small")
+                harness.wait_until(lambda: os.path.exists(box) and "small\n\n" in read(box), "the small one")
+                before = read(box)
+                post.send("you@example.org", ["b@example.com"], "large\r\n" + ("y" * 70 + "\r\n") * 2000)
+                post.wait_log(r"to=<b@example.com>.* dsn=4.3.1, status=deferred \(write .*b.box: No space left")
+                self.assertEqual(read(box), before)
+                subprocess.run(["mount", "-o", "remount,size=4m", folder], check=True)
+                harness.wait_until(lambda: read(box).count("\nSubject: test\n") == 2, "both")
+                self.assertTrue(read(box).startswith(before))
+            finally:
+                subprocess.run(["umount", "-l", folder])
+
     def test_a_chrooted_smtpd_knows_the_users_of_the_host(self):
         post = harness.Instance(self, privileged=True, main_cf="""
 mydestination = here.example

@@ -62,6 +62,13 @@ TEST_CASE("Delivered-To fields are found folded and in any case, and only in the
     CHECK(delivered_to_addresses("Delivered-To: cut").size() == 1);
 }
 
+TEST_CASE("a Delivered-To of another host is no loop and stays in the message")
+{
+    const std::string text = "Delivered-To: joe@else.example\r\nSubject: x\r\n\r\n";
+    CHECK_FALSE(MessageHead(delivered_to_addresses(text)).was_delivered_to("joe@ours.example"));
+    CHECK(convert(text, false) == "Delivered-To: joe@else.example\nSubject: x\n\n");
+}
+
 TEST_CASE("a final delivery adds Return-Path, X-Original-To and Delivered-To")
 {
     mail::Recipient recipient("u@d");
