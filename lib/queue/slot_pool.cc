@@ -149,7 +149,8 @@ Result<void> SlotPool::Impl::take_committed(HolderId holder, CommittedMessage me
     const bool had_it = claimed != claims.end() && claimed->second.erase(number) > 0;
     if (!had_it || (lease != leased.end() && id_us && *id_us >= lease->second.not_before_us))
         return Error(ErrorKind::Corrupt, cat("a notice of queue file ", number, ", which is not its own"));
-    if (locked.erase(number) > 0)
+    // While the scan goes on, what has just come in does not wait for its turn among all that is old.
+    if (locked.erase(number) > 0 || unscanned.erase(number) > 0)
         examine_later(number, Arrival::Examined);
     return Result<void>();
 }

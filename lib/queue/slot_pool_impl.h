@@ -95,6 +95,7 @@ struct SlotPool::Impl final : SlotOwner, std::enable_shared_from_this<SlotPool::
     std::unordered_map<uint64_t, Arrival> locked;
     std::unordered_set<uint64_t> examining;
     std::unordered_set<uint64_t> broken; // being examined; not to be used again
+    std::unordered_set<uint64_t> unscanned; // until the scan comes to it
     std::map<uint64_t, Undone> undone;
     std::map<uint64_t, Arrival> unread;
     std::map<uint64_t, Unmoved> unmoved;

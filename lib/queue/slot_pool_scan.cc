@@ -59,6 +59,8 @@ Task<Result<void>> SlotPool::Impl::scan()
             const auto first = directory.begin() + static_cast<ptrdiff_t>(at);
             const size_t count = std::min(directory.size() - at, examined_at_a_time);
             std::vector<uint64_t> some(first, first + static_cast<ptrdiff_t>(count));
+            // Not those that were examined out of turn.
+            std::erase_if(some, [this](uint64_t number) { return unscanned.erase(number) == 0; });
             co_await examine_piece(std::move(some));
         }
     }
@@ -79,9 +81,11 @@ Task<Result<void>> SlotPool::Impl::begin_scan(std::vector<std::vector<uint64_t>>
     known_facts = *std::move(facts);
     // Every message left a fact, so a new slot's ids are later than any before, even when the clock was set back.
     note_latest(known_facts.latest_us());
-    for (unsigned directory = 0; directory < directory_count; ++directory)
+    for (unsigned directory = 0; directory < directory_count; ++directory) {
         for (const uint64_t number : numbers[directory])
             next_number[directory] = std::max(next_number[directory], number + directory_count);
+        unscanned.insert(numbers[directory].begin(), numbers[directory].end());
+    }
     listed = true;
     changed.notify_all();
 
@@ -206,12 +210,17 @@ void SlotPool::Impl::found_message(SlotFiles::Found found, Arrival how)
     if (verdict == Verdict::Incomplete)
         log::warning(examination.id, ": dropped: its arrival was interrupted and never acknowledged (",
                      examination.reason, ")");
+    const RetiredSlot slot{number, examination.last_us, examination.file_size, false};
+    if (examination.verdict == Verdict::Free && !scanned && how != Arrival::Scanned) {
+        retired.push_back(slot); // out of turn: that it is free may not be on disk before the scan's end
+        return;
+    }
     if (examination.verdict == Verdict::Free) {
         make_free(number, examination.last_us, examination.file_size);
         return;
     }
     note_fact(Fact(FactKind::Retired, number, examination.last_us));
-    write_end(RetiredSlot{number, examination.last_us, examination.file_size, false});
+    write_end(slot);
 }
 
 void SlotPool::Impl::note_latest(int64_t id_us)

@@ -61,6 +61,22 @@ public:
         REQUIRE(examined->verdict == Verdict::Complete);
         return examined->message.states.at(index);
     }
+    // A new life of qmgr, at its very beginning.
+    void begin_scan(TaskGroup& tasks, bool& ended)
+    {
+        stop();
+        listener = RecordingListener();
+        auto opened = SlotPool::open(loop, threads, directory.path(), limits, listener);
+        REQUIRE(opened);
+        pool = *std::move(opened);
+        tasks.spawn(scan_all(*pool, ended));
+    }
+    static Task<void> scan_all(SlotPool& scanned_pool, bool& ended)
+    {
+        auto scanned = co_await scanned_pool.scan();
+        REQUIRE(scanned);
+        ended = true;
+    }
     bool header_is_free(uint64_t number)
     {
         const UniqueFd fd(::open(path(number).c_str(), O_RDONLY));
@@ -219,6 +235,40 @@ TEST_CASE("A slot whose holder went away while no descriptor was left is looked 
     CHECK(f.listener.arrived[0].message.id() == envelope.id);
 }
 
+TEST_CASE("A message that was committed while no qmgr was there does not wait behind all that the new one finds")
+{
+    TroubleFixture f;
+    f.limits.create_batch = 4;
+    f.start();
+    for (int i = 0; i < 600; ++i)
+        f.queue_message(sample_content(10));
+    auto files = run_task(f.loop, f.pool->lease(1, 1));
+    REQUIRE(files);
+    const uint64_t number = files->front().slot.number;
+    TaskGroup scanning(f.loop);
+    bool ended = false;
+    f.begin_scan(scanning, ended);
+    f.pool->claim(7, {number});
+    CommittedMessage notice;
+    notice.number = number;
+    notice.envelope = sample_envelope();
+    notice.envelope.arrival_us = std::max(wall_clock_us(), files->front().slot.not_before_us);
+    notice.envelope.id = make_id(notice.envelope.arrival_us, number);
+    notice.content = info_of("x\r\n");
+    const CommitImage image = make_commit_image(number, notice.envelope.arrival_us, notice.envelope, notice.content);
+    REQUIRE(write_commit(Disk::system(), files->front().file.get(), image, "x\r\n", header_size));
+    files->clear();
+    f.turn_until([&] { return !f.listener.arrived.empty(); });
+    CHECK(f.pool->committed(7, std::move(notice)));
+    f.turn_until([&] { return ended; });
+    CHECK(f.listener.arrived.size() == 601);
+    const auto at = std::find_if(f.listener.arrived.begin(), f.listener.arrived.end(),
+                                 [&](const auto& one) { return one.message.number == number; });
+    REQUIRE(at != f.listener.arrived.end());
+    CHECK(at->how == Arrival::Examined);
+    CHECK(at - f.listener.arrived.begin() < 400);
+}
+
 TEST_CASE("One free slot that cannot be opened does not keep the others from being leased")
 {
     TroubleFixture f;
@@ -266,18 +316,9 @@ TEST_CASE("Leases are given before the scan has ended, of slots that the scan ne
     std::vector<uint64_t> numbers;
     for (int i = 0; i < 600; ++i)
         numbers.push_back(f.queue_message(sample_content(10)));
-    f.stop();
-    f.listener = RecordingListener();
-    auto opened = SlotPool::open(f.loop, f.threads, f.directory.path(), f.limits, f.listener);
-    REQUIRE(opened);
-    f.pool = *std::move(opened);
     TaskGroup scanning(f.loop);
     bool ended = false;
-    scanning.spawn([](SlotPool& pool, bool& end) -> Task<void> {
-        auto scanned = co_await pool.scan();
-        REQUIRE(scanned);
-        end = true;
-    }(*f.pool, ended));
+    f.begin_scan(scanning, ended);
     // A message comes, is delivered and done with while the others are still being found.
     const uint64_t early = f.queue_message(sample_content(10));
     CHECK_FALSE(ended);
