@@ -72,18 +72,6 @@ std::optional<std::string> ascii_address(const std::string& address)
     return mail::Address(parsed->local, *domain).to_text();
 }
 
-namespace {
-bool has_utf8_address(const mail::Envelope& envelope)
-{
-    if (!ascii::all_7bit(envelope.sender))
-        return true;
-    for (const mail::Recipient& recipient : envelope.recipients)
-        if (!ascii::all_7bit(recipient.address))
-            return true;
-    return false;
-}
-} // namespace
-
 bool needs_smtputf8(const queue::DeliveryRequest& request)
 {
     // Without the sender's SMTPUTF8 an 8-bit header is old custom, and goes out as it came.
@@ -107,7 +95,7 @@ std::string mail_command(const queue::DeliveryRequest& request, const Features& 
     const smtp::ContentFacts& facts = request.content.facts;
     if (features.eight_bit && (envelope.body_8bit || facts.has_8bit_body || facts.has_8bit_header))
         out.append(" BODY=8BITMIME");
-    if (features.smtputf8 && (envelope.smtputf8 || has_utf8_address(envelope)))
+    if (features.smtputf8 && (envelope.smtputf8 || mail::has_8bit_address(envelope)))
         out.append(" SMTPUTF8");
     if (features.dsn) {
         if (envelope.ret != mail::Return::Unspecified)

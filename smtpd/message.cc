@@ -170,6 +170,9 @@ Task<smtp::Reply> Session::finish_message()
     if (!mail_->actions.discard) {
         const Deadline deadline = Deadline::after(server_.settings.queue_timeout);
         mail::Envelope envelope = std::move(mail_->envelope);
+        if (server_.settings.detect_smtputf8 &&
+            (mail_->reader.facts().has_8bit_header || mail::has_8bit_address(envelope)))
+            envelope.smtputf8 = true; // RFC 6531 section 3.4
         auto stored = co_await mail_->intake->finish(std::move(envelope), mail_->reader.facts(), deadline);
         if (!stored) {
             const smtp::Reply why = failure_reply(stored.error());

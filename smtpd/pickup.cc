@@ -30,6 +30,7 @@
 #include "lib/table/table.h"
 #include "smtpd/pickup_drop.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <dirent.h>
@@ -77,6 +78,13 @@ private:
     std::unique_ptr<TaskGroup> takes_; // last: the tasks use what stands above
 };
 
+bool detects_smtputf8(const config::Config& config)
+{
+    const std::vector<std::string> classes = config.list("smtputf8_autodetect_classes");
+    const auto is_ours = [](const std::string& word) { return word == "sendmail" || word == "all"; };
+    return config.boolean("smtputf8_enable") && std::any_of(classes.begin(), classes.end(), is_ours);
+}
+
 UniqueFd open_directory(const std::string& path)
 {
     return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -106,6 +114,7 @@ Result<void> PickupProgram::started(service::Context& context)
     drops_->corrupt = corrupt_.get();
     drops_->hostname = context.config.text("myhostname");
     drops_->mail_name = context.config.text("mail_name");
+    drops_->detect_smtputf8 = detects_smtputf8(context.config);
     drops_->bounce_size_limit = static_cast<size_t>(context.config.number("bounce_size_limit"));
     changed_ = std::make_unique<Event>(context.loop);
     takes_ = std::make_unique<TaskGroup>(context.loop);

@@ -151,6 +151,8 @@ Task<Result<void>> Drop::submit()
     begin(intake);
     CO_CHECK(co_await pass_content(intake, *found));
     mail::Envelope envelope = envelope_from(reader_.attributes(), lines_.facts());
+    if (context_.detect_smtputf8 && (lines_.facts().has_8bit_header || mail::has_8bit_address(envelope)))
+        envelope.smtputf8 = true; // RFC 6531 section 3.4
     smtp::ContentFacts facts = lines_.facts();
     facts.has_bare = false; // LF is how lines end here; it is no sign of smuggling
     auto result = co_await intake.finish(std::move(envelope), facts, Deadline::after(longest_wait));

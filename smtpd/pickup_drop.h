@@ -23,6 +23,7 @@ public:
     std::string hostname;
     std::string mail_name;
     size_t bounce_size_limit = 50000;
+    bool detect_smtputf8 = true; // smtputf8_autodetect_classes
     Duration stale_after = Duration::seconds(86400); // an incomplete file is given up
 };
 

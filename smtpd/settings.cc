@@ -105,6 +105,8 @@ Settings::Settings(const config::Config& config)
       strict_envelopes(config.boolean("strict_rfc821_envelopes")),
       smtputf8_enable(config.boolean("smtputf8_enable")),
       strict_smtputf8(config.boolean("strict_smtputf8")),
+      detect_smtputf8(smtputf8_enable && (lists(config, "smtputf8_autodetect_classes", "smtpd")
+                                          || lists(config, "smtputf8_autodetect_classes", "all"))),
       peername_lookup(config.boolean("smtpd_peername_lookup")),
       forbid_unauth_pipelining(config.boolean("smtpd_forbid_unauth_pipelining")),
       relay_before_recipient(config.boolean("smtpd_relay_before_recipient_restrictions")),

@@ -6,6 +6,10 @@
 //   text: u32 length, bytes. All numbers little endian.
 #include "lib/mail/envelope.h"
 
+#include "lib/base/ascii.h"
+
+#include <algorithm>
+
 namespace posthouse::mail {
 
 namespace {
@@ -161,6 +165,13 @@ Result<Envelope> decode_envelope(std::string_view bytes, const EnvelopeLimits& l
     if (!reader.ok() || reader.left() > 0)
         return Error(ErrorKind::Corrupt, "envelope is damaged");
     return envelope;
+}
+
+bool has_8bit_address(const Envelope& envelope)
+{
+    const auto is_8bit = [](const Recipient& recipient) { return !ascii::all_7bit(recipient.address); };
+    return !ascii::all_7bit(envelope.sender) ||
+           std::any_of(envelope.recipients.begin(), envelope.recipients.end(), is_8bit);
 }
 
 } // namespace posthouse::mail

@@ -92,4 +92,7 @@ void encode(const Recipient& recipient, std::string& out);
 // limit, NUL, CR or LF in a field.
 Result<Envelope> decode_envelope(std::string_view bytes, const EnvelopeLimits& limits = EnvelopeLimits());
 
+// Whether sender or recipients cannot be written in ASCII.
+bool has_8bit_address(const Envelope& envelope);
+
 } // namespace posthouse::mail

@@ -120,6 +120,23 @@ TEST_CASE("a complete drop is queued with CRLF lines and the headers it lacks, a
     CHECK(message.envelope.recipients[1].address == "\"not an address\"@ours.example");
 }
 
+TEST_CASE("mail with UTF-8 in its header or addresses needs SMTPUTF8, one with UTF-8 in its text alone does not")
+{
+    for (const bool detect : {true, false}) {
+        Pickup pickup;
+        pickup.context.detect_smtputf8 = detect;
+        pickup.put("header", drop("Subject: gr\xc3\xbc\xc3\x9f" "e\n\nbody\n"));
+        pickup.put("sender", drop("Subject: x\n\nbody\n", "j\xc3\xbcrgen"));
+        pickup.put("body", drop("Subject: x\n\ngr\xc3\xbc\xc3\x9f" "e\n"));
+        for (const char* name : {"header", "sender", "body"})
+            CHECK(pickup.take(name) == DropOutcome::Queued);
+        std::vector<bool> needs;
+        for (const test::Captured& message : pickup.source.messages)
+            needs.push_back(message.envelope.smtputf8);
+        CHECK(needs == std::vector<bool>{detect, detect, false});
+    }
+}
+
 TEST_CASE("with -G the headers stay as they are")
 {
     Pickup pickup;

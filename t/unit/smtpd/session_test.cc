@@ -339,6 +339,17 @@ TEST_CASE("UTF-8 addresses need SMTPUTF8 under strict_smtputf8")
     CHECK(codes(smtpd.talk({ehlo, "MAIL FROM:<\xc3\xbc@example.net>\r\n"})) == "220 250 250");
 }
 
+TEST_CASE("UTF-8 in a header that came without SMTPUTF8 makes the mail need it only when smtputf8_autodetect_classes says so")
+{
+    for (const bool detect : {false, true}) {
+        SmtpdFixture smtpd(detect ? "smtputf8_autodetect_classes = all\n" : "");
+        smtpd.talk({"EHLO client.example\r\n", "MAIL FROM:<you@example.net>\r\n", "RCPT TO:<friend@example.org>\r\n", "DATA\r\n",
+                    "Subject: gr\xc3\xbc\xc3\x9f" "e\r\n\r\nbody\r\n.\r\n", "QUIT\r\n"});
+        REQUIRE(smtpd.queue.stored.size() == 1);
+        CHECK(smtpd.queue.stored[0].envelope.smtputf8 == detect);
+    }
+}
+
 TEST_CASE("strict_rfc821_envelopes wants angle brackets")
 {
     SmtpdFixture strict("strict_rfc821_envelopes = yes\n");
