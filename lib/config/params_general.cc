@@ -25,7 +25,7 @@ std::span<const Parameter> general_parameters()
         {"mail_version", Text, PACKAGE_VERSION, "", "", All, "Version of the software."},
         {"mail_release_date", Text, "20261122", "", "", All, "Release date of the software."},
         {"mail_owner", Text, "posthouse", "", "", All, "Account that owns the queue and as which most processes run when the instance was started by root."},
-        {"setgid_group", Text, "postdrop", "", "", All, "Group of the commands that submit mail and talk to the queue on behalf of users."},
+        {"setgid_group", Text, "postdrop", "", "", All, "Group of the commands that submit mail and talk to the queue on behalf of users, and of qmgr: by it, agents know who may give them work."},
         {"default_privs", Text, "nobody", "", "", Local, "Account for deliveries to files and commands that belong to nobody in particular."},
 
         // ---- directories and programs
