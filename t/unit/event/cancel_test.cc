@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <sys/socket.h>
+#include <vector>
 
 using namespace posthouse;
 
@@ -72,7 +73,66 @@ Task<void> busy(Fixture& f, bool& completed)
     completed = true;
 }
 
+// One place, taken in turn.
+class Place {
+public:
+    explicit Place(Loop& loop) : free_again_(loop) {}
+
+    Task<void> use(Loop& loop, int& served)
+    {
+        while (taken_)
+            (void)co_await free_again_.wait(Deadline::never());
+        const Use in_use(*this);
+        co_await sleep_for(loop, Duration());
+        ++served;
+    }
+
+private:
+    struct Use {
+        explicit Use(Place& place) : its(place) { its.taken_ = true; }
+        ~Use()
+        {
+            its.taken_ = false;
+            its.free_again_.notify_one();
+        }
+        Place& its;
+    };
+    bool taken_ = false;
+    Event free_again_;
+};
+
+// Two of five that share a place are destroyed after some turns: how many of the others were served.
+int served_without(size_t victim, size_t other, int turns)
+{
+    Loop loop;
+    Place place(loop);
+    int served = 0;
+    std::vector<std::unique_ptr<TaskGroup>> groups;
+    for (int i = 0; i < 5; ++i) {
+        groups.push_back(std::make_unique<TaskGroup>(loop));
+        groups.back()->spawn(place.use(loop, served));
+    }
+    for (int turn = 0; turn < turns; ++turn)
+        loop.run_once(Duration());
+    const int before = (groups[victim]->size() == 0) + (groups[other]->size() == 0);
+    groups[victim].reset();
+    groups[other].reset(); // perhaps the one that was just woken
+    for (int turn = 0; turn < 20; ++turn)
+        loop.run_once(Duration());
+    return served - before;
+}
+
 } // namespace
+
+TEST_CASE("whoever is destroyed while waiting for a place or having it, at whatever moment, all others are served")
+{
+    for (size_t victim = 0; victim < 5; ++victim)
+        for (size_t other = 0; other < 5; ++other)
+            for (int turns = 0; victim != other && turns < 8; ++turns) {
+                CAPTURE(victim, other, turns);
+                CHECK(served_without(victim, other, turns) == 3);
+            }
+}
 
 TEST_CASE("a task destroyed after any turn of the loop leaves no frame alive")
 {
