@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """smtpd as a client and an operator see it: what a 250 promises, what happens when others fail, and what
 idle sessions cost. Numbers in names are those of the behaviours that are easy to get wrong."""
+import contextlib
 import os
 import re
 import signal
@@ -29,6 +30,20 @@ class Acceptance(harness.TestCase):
             self.assertEqual(len(mails), 10)
             for number in range(10):
                 self.assertEqual(sum("Subject: number-%d\n" % number in mail for mail in mails), 1)
+
+    def test_17_postmaster_needs_no_domain_and_the_double_bounce_address_swallows_what_it_gets(self):
+        with harness.Instance(self, main_cf="mydestination = post.test.example\nmyorigin = post.test.example\n"
+                                            "virtual_alias_maps = inline:{{postmaster@post.test.example=friend@example.com}}\n"
+                                            "local_recipient_maps = inline:{{nobody=x}}\n") as post:
+            with harness.Dialogue(post.port) as client:
+                client.reply()
+                for line in ("EHLO client.example", "MAIL FROM:<>", "RCPT TO:<postmaster>", "RCPT TO:<double-bounce@post.test.example>"):
+                    self.assertEqual(client.command(line)[0], 250)
+                client.command("DATA")
+                self.assertEqual(client.command("Subject: x\r\n\r\nbody\r\n.")[0], 250)
+            post.wait_mail("friend")
+            post.wait_log(r"to=<double-bounce@post\.test\.example>, .* status=sent ")
+            post.wait_queue(0)
 
     def test_a_message_that_is_cut_off_before_its_end_is_never_delivered(self):
         with harness.Instance(self) as post:
@@ -315,6 +330,25 @@ class Limits(harness.TestCase):
             self.assertEqual(post.pids("smtpd"), [pid])
             post.send("you@example.net", ["friend@example.com"], "after")
             post.wait_mail("friend", 2)
+
+    def test_27_connections_of_a_process_that_was_killed_count_no_more(self):
+        with harness.Instance(self, main_cf="smtpd_client_connection_count_limit = 3\n"
+                                            "smtpd_client_event_limit_exceptions =\ndefault_process_limit = 1\n") as post:
+            def codes(count):
+                clients = [harness.Dialogue(post.port) for _ in range(count)]
+                try:
+                    return [client.reply()[0] for client in clients]
+                finally:
+                    for client in clients:
+                        client.close()
+
+            with contextlib.ExitStack() as here:
+                for _ in range(3):
+                    self.assertEqual(here.enter_context(harness.Dialogue(post.port)).reply()[0], 220)
+                self.assertEqual(codes(1), [421])
+                post.kill("smtpd")
+                self.wait_until(lambda: post.answers(post.port), "another smtpd")
+                self.wait_until(lambda: codes(3) == [220] * 3, "room for as many as before")
 
     def test_21_a_client_that_never_reads_is_gone_after_the_deadline_and_disturbs_nobody(self):
         with harness.Instance(self, main_cf="smtpd_timeout = 2s\nsmtpd_junk_command_limit = 1000000\n") as post:
