@@ -27,6 +27,7 @@ SEE ALSO
 #include "lib/base/cat.h"
 #include "lib/ipc/channel.h"
 #include "tools/control_client.h"
+#include "tools/queue_ids.h"
 #include "tools/set_gid.h"
 #include "tools/show_queue.h"
 
@@ -118,6 +119,8 @@ int main(int argc, char** argv)
     const auto config = tools::command_config(options->directory, "postqueue");
     if (!config)
         return EX_CONFIG;
+    if (options->mode == 'i' && !tools::is_queue_id("postqueue", options->argument))
+        return EX_USAGE;
     if (options->mode == 'p')
         return tools::show_queue(*config, tools::ListingStyle::Table, "postqueue");
     if (options->mode == 'j')

@@ -42,6 +42,12 @@ class Operator(harness.TestCase):
         self.assertIn("postsuper: Deleted: 1 message\n", said)
         self.assertEqual(post.queue(), [])
 
+    def test_postqueue_refuses_what_is_no_queue_id(self):
+        with self.instance() as post:
+            done = post.tool("postqueue", "-i", "nonsense", check=False)
+            self.assertEqual(done.returncode, 64)
+            self.assertIn("postqueue: warning: invalid mail queue id: nonsense\n", done.stderr)
+
     def test_orders_are_given_to_the_queue_manager(self):
         with self.instance() as post:
             self.ids = self.fill(post, 3)
