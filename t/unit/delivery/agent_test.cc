@@ -82,7 +82,7 @@ TEST_CASE("an agent that is told to stop ends its deliveries and answers for the
     REQUIRE(pair.queue_manager->post(client.request(bracketed(peer), {"a@b.example"}).to_frame()));
     for (int i = 0; i < 100 && peer.connections == 0; ++i)
         client.loop.run_once(Duration::milliseconds(10));
-    pair.agent->stop();
+    pair.agent->stop(smtp_client::Agent::Stop::WhenDone);
     const auto done = receive<queue::DeliveryDone>(client, pair);
     CHECK(done.outcomes.at(0).status == DeliveryStatus::Delivered);
     for (int i = 0; i < 10 && !pair.served; ++i)

@@ -416,7 +416,7 @@ TEST_CASE("a reply without end, or that is no reply, is given up, and the mail w
     for (int i = 0; i < 20000; ++i)
         endless += "S: 250-" + std::string(80, 'x') + "\n";
     for (const std::string& script : {endless, std::string("S: 220 mx ESMTP\nC: EHLO\nS: 25\nHANG"),
-                                      std::string("S: what is this\nHANG"), std::string("S: 220-mx\nS: 250 mx\nHANG")}) {
+                                      std::string("S: what is this\nHANG")}) {
         Client client;
         Peer peer(client.loop, {script});
         const auto done = client.deliver(bracketed(peer), {"a@b.example"});
