@@ -10,10 +10,12 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <vector>
 
@@ -242,6 +244,22 @@ int close_all_but(UniqueFd link)
     return kept;
 }
 
+// Of root's powers only what this process is for: to become another user, and to look at a folder wherever it is.
+// A worker loses these as well when it becomes its user.
+bool give_up_most_powers()
+{
+    if (::geteuid() != 0)
+        return true;
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+    if (::syscall(SYS_capget, &header, sets) != 0)
+        return false;
+    const uint32_t kept = sets[0].permitted & (1U << CAP_SETUID | 1U << CAP_SETGID | 1U << CAP_DAC_READ_SEARCH);
+    memset(sets, 0, sizeof sets);
+    sets[0].effective = sets[0].permitted = kept;
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::syscall(SYS_capset, &header, sets) == 0;
+}
+
 } // namespace
 
 Result<UniqueFd> start_spawner(const Settings& settings)
@@ -262,7 +280,7 @@ Result<UniqueFd> start_spawner(const Settings& settings)
             ::signal(number, SIG_IGN);
         ::prctl(PR_SET_NAME, "local-spawner");
         ::dup2(STDOUT_FILENO, STDERR_FILENO); // `posthouse start` still reads what programs say on their way up
-        if (::chdir("/") != 0)
+        if (::chdir("/") != 0 || !give_up_most_powers())
             ::_exit(1);
         router_end.reset();
         serve_requests(close_all_but(std::move(spawner_end)), settings);

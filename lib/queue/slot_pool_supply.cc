@@ -69,7 +69,7 @@ std::vector<LeasedFile> SlotPool::Impl::take_free(size_t count, HolderId holder)
     const size_t left_alone = holder != own && create_failed ? kept_for_own : 0;
     while (free.size() > left_alone && taken.size() < count) {
         const FreeSlot slot = free.back(); // the one used last: its pages are in memory
-        auto file = files.open(slot.number, O_RDWR);
+        auto file = files.open(slot.number, O_WRONLY);
         if (!file && (file.error().errno_value() == EMFILE || file.error().errno_value() == ENFILE)) {
             log::error("queue file ", slot.number, ": ", file.error().full_text());
             break; // so would the others be

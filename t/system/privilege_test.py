@@ -100,6 +100,24 @@ class Confinement(harness.TestCase):
             post.close()
 
 
+    def test_a_lease_can_be_written_and_not_read(self):
+        # The slot still holds what its last message left there.
+        post = busy_instance(self)
+        try:
+            for name in ("smtpd", "pickup"):
+                for pid in post.pids(name):
+                    folder = "/proc/%d/fd" % pid
+                    leases = [fd for fd in os.listdir(folder) if "/spool/mail/" in os.readlink(os.path.join(folder, fd))]
+                    with self.subTest(name):
+                        self.assertTrue(leases)
+                        for fd in leases:
+                            with open("/proc/%d/fdinfo/%s" % (pid, fd)) as info:
+                                flags = int(info.read().split("flags:")[1].split()[0], 8)
+                            self.assertEqual(flags & os.O_ACCMODE, os.O_WRONLY)
+        finally:
+            post.close()
+
+
 @unittest.skipUnless(os.geteuid() == 0, "needs root")
 class Privileges(harness.TestCase):
     def setUp(self):
@@ -125,6 +143,17 @@ class Privileges(harness.TestCase):
                     self.assertEqual(set(facts["Groups"].split()), groups)
                     for kind in ("CapEff", "CapPrm"):
                         self.assertEqual(int(facts[kind], 16), 0)
+
+    def test_what_forks_workers_keeps_of_root_only_the_change_of_user_and_the_look_at_folders(self):
+        dac_read_search, setgid, setuid = 2, 6, 7
+        most = 1 << dac_read_search | 1 << setgid | 1 << setuid
+        pids = self.post.pids("local-spawner")
+        self.assertTrue(pids)
+        for pid in pids:
+            facts = status(pid)
+            self.assertEqual(facts["NoNewPrivs"], "1")
+            for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+                self.assertEqual(int(facts[kind], 16) & ~most, 0, kind)
 
     def test_the_network_programs_see_only_the_queue_directory(self):
         for name in ("smtpd", "smtp", "pickup"):
