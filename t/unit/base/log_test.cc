@@ -1,0 +1,37 @@
+// The log in a file: one whole line for each event, with the right process.
+#include "lib/base/cat.h"
+#include "lib/base/file.h"
+#include "lib/log/log.h"
+#include "t/support/catch.h"
+
+#include <cstdlib>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace posthouse;
+
+TEST_CASE("a line bears the number of the process that wrote it, in a forked child too")
+{
+    char path[] = "/tmp/posthouse-log-XXXXXX";
+    ::close(::mkstemp(path));
+    log::Sink sink;
+    sink.to = log::Sink::To::File;
+    sink.path = path;
+    sink.syslog_name = "posthouse";
+    sink.program = "test";
+    REQUIRE(log::open(sink));
+    log::info("from the parent");
+    const pid_t child = ::fork();
+    if (child == 0) {
+        log::info("from the child");
+        ::_exit(0);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    const auto text = read_file(path, 65536);
+    ::unlink(path);
+    REQUIRE(log::open(log::Sink())); // back to standard error
+    REQUIRE(text);
+    CHECK(text->find(cat("posthouse/test[", ::getpid(), "]: from the parent\n")) != std::string::npos);
+    CHECK(text->find(cat("posthouse/test[", child, "]: from the child\n")) != std::string::npos);
+}
