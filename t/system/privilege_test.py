@@ -25,6 +25,11 @@ def status(pid):
         return dict(line.rstrip("\n").split(":\t", 1) for line in lines if ":\t" in line)
 
 
+def confined(pid):
+    facts = status(pid)
+    return facts["NoNewPrivs"] == "1" and (SANITIZED or facts["Seccomp"] == "2")
+
+
 def open_files(pid):
     folder = "/proc/%d/fd" % pid
     return [os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder)]
@@ -69,6 +74,8 @@ def busy_instance(test, **options):
     post.start()
     post.send("you@example.org", ["friend@example.com", "far@[127.0.0.1]"], "Hello.")
     harness.wait_until(lambda: all(post.pids(name) for name in CONFINED + ("virtual",)), "every program runs")
+    # One that is still on its way up has not given away everything yet.
+    harness.wait_until(lambda: all(confined(pid) for name in CONFINED for pid in post.pids(name)), "all are confined")
     return post
 
 
