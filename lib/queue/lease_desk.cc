@@ -39,6 +39,7 @@ Task<void> LeaseDesk::serve(std::unique_ptr<ipc::Channel> channel)
         log::warning("lease protocol: ", hello.error().full_text());
         co_return;
     }
+    co_await pool_.listed();
     const HolderGuard guard(pool_, holder);
     pool_.claim(holder, hello->held);
     while (true) {

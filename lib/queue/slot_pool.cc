@@ -220,6 +220,12 @@ Result<std::unique_ptr<SlotPool>> SlotPool::open(Loop& loop, ThreadPool& threads
 
 Task<Result<void>> SlotPool::scan() { return impl_->scan(); }
 
+Task<void> SlotPool::listed()
+{
+    while (!impl_->listed)
+        (void)co_await impl_->changed.wait(Deadline::never());
+}
+
 uint64_t SlotPool::slot_size() const { return impl_->limits.slot_size; }
 
 void SlotPool::claim(HolderId holder, const std::vector<uint64_t>& numbers)

@@ -84,6 +84,8 @@ public:
     // looked at again until they can. Once, at start. Leases are given as soon as the directories have been listed,
     // of slots that were made since or found to be free; what is retired is used again only after the scan's end.
     Task<Result<void>> scan();
+    // When the slots that exist have been listed: before that, nothing that a holder says can be looked into.
+    Task<void> listed();
 
     // ---- leases (used by LeaseDesk)
     // At least one, at most `count`.
