@@ -51,6 +51,7 @@ public:
     std::vector<mail::Recipient> recipients;
     queue::ContentInfo content;
     std::vector<queue::RecipientState> states; // as in the file
+    size_t weight = 0; // what it counts for among qmgr_message_recipient_limit
     int64_t active_us = 0;                     // wall clock
     bool indexed = false;                      // the WaitingIndex has a record of it
     bool warned = false;                       // its sender knows of the delay

@@ -70,7 +70,7 @@ Task<void> Scheduler::process(Message& message)
     while (message.open_deliveries > 0)
         (void)co_await message.deliveries_over.wait(Deadline::never());
     co_await conclude(message);
-    recipients_in_core_ -= message.recipients.size();
+    recipients_in_core_ -= message.weight;
     active_.erase(message.number);
     admit_soon();
 }
@@ -124,11 +124,19 @@ void Scheduler::message_damaged(uint64_t number, const std::string&)
     index_.erase(number);
 }
 
+// One message, however large, leaves room for others; a second large one waits.
+size_t Scheduler::weight(size_t recipients) const
+{
+    return std::min(recipients, settings_.recipient_limit / 2);
+}
+
 bool Scheduler::has_room(size_t recipients) const
 {
     if (active_.size() + loading_.size() >= settings_.active_limit)
         return false;
-    return active_.empty() || recipients_in_core_ + recipients <= settings_.recipient_limit;
+    const bool is_large = recipients > settings_.recipient_limit / 2;
+    const size_t limit = settings_.recipient_limit - (is_large ? settings_.recipient_limit / reserved_part : 0);
+    return active_.empty() || recipients_in_core_ + weight(recipients) <= limit;
 }
 
 size_t Scheduler::room_for_waiting() const
@@ -254,7 +262,8 @@ void Scheduler::begin(queue::StoredMessage stored, const WaitingMessage* record,
     message.orders = orders;
     message.orders.expire = expire;
     message.active_us = wall_clock_us();
-    recipients_in_core_ += message.recipients.size();
+    message.weight = weight(message.recipients.size());
+    recipients_in_core_ += message.weight;
     active_[number] = std::move(owned);
     log::info(message.id(), ": from=<", message.envelope.sender, ">, size=", message.content.size,
               ", nrcpt=", message.recipients.size(), " (queue active)");

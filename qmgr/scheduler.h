@@ -99,6 +99,7 @@ public:
 
 private:
     // Admission.
+    size_t weight(size_t recipients) const;
     bool has_room(size_t recipients) const;
     size_t room_for_waiting() const;
     void note_scanned(const queue::StoredMessage& message);

@@ -4,7 +4,9 @@ Numbers in names are those of the behaviours that are easy to get wrong."""
 import email
 import json
 import os
+import pwd
 import re
+import subprocess
 import threading
 import time
 
@@ -66,6 +68,60 @@ class Waiting(harness.TestCase):
             self.assertRegex(table[2], r"^ *\(.*Connection refused\)$")
             self.assertEqual(table[3], " " * 47 + "friend@far.example")
             self.assertEqual(table[-1], "-- %d Kbytes in 1 Request." % (entry["message_size"] // 1024))
+
+    def test_a_message_with_very_many_recipients_is_listed_and_holds_up_no_other_mail(self):
+        count = 60000  # a listing in one piece would be more than twice what a frame may have
+        names = ["%05d-%s" % (number, "x" * 150) for number in range(count)]
+        with harness.SinkServer(refuse({"-x": "450 4.2.0 later"})) as sink:
+            with harness.Instance(self, main_cf=relay_to(sink.port, SLOW + "message_size_limit = 30000000\n"
+                                                         "default_transport = retry:4.2.1 not now\n"
+                                                         "transport_maps = inline:{{ {{near.example = smtp:}} }}\n")) as post:
+                text = "From: %s\nSubject: many\nTo: %s\n\nHello.\n" % (SENDER, ",\n ".join(
+                    name + "@far.example" for name in names))
+                post.tool("sendmail", "-f", SENDER, "-t", input=text, seconds=120)
+                times = []
+                while not any(entry["queue_name"] == "deferred" for entry in post.queue()):
+                    began = time.monotonic()
+                    post.send(SENDER, ["friend%d@near.example" % len(times)], "Hello.")
+                    self.wait_until(lambda: len(sink.messages) > len(times), "delivery beside the large message", 20)
+                    times.append(time.monotonic() - began)
+                    self.assertLess(len(times), 600)
+                if os.environ.get("POSTHOUSE_TIMES"):
+                    print("small messages beside it: %d, longest %.2f s" % (len(times), max(times, default=0)))
+                entry, = post.wait_queue(1)
+                self.assertEqual([one["address"] for one in entry["recipients"]], [n + "@far.example" for n in names])
+                self.assertEqual({one["delay_reason"] for one in entry["recipients"]}, {"not now"})
+                table = post.tool("mailq").stdout
+                self.assertEqual(table.count("@far.example"), count)
+                self.assertEqual(table.count("(not now)"), 1)
+                self.assertEqual(table.count("Requests"), 0)
+
+    def test_only_users_that_are_listed_may_look_at_the_queue_or_flush_it(self):
+        main_cf = "authorized_mailq_users = !daemon, static:all\nauthorized_flush_users = bin\n"
+        with harness.Instance(self, main_cf=main_cf) as post:
+            self.assertEqual(post.tool("mailq").returncode, 0)  # the mail owner always may
+            self.assertEqual(post.tool("postqueue", "-f").returncode, 0)
+            if os.geteuid() != 0:
+                self.skipTest("needs root to be somebody else")
+            os.chmod(os.path.join(post.spool, "public", "qmgr"), 0o666)
+            for path in (post.spool, os.path.join(post.spool, "public")):
+                os.chmod(path, 0o755)
+
+            def as_user(name, *command):
+                user = pwd.getpwnam(name)
+                return subprocess.run([os.path.join(post.programs, "commands", command[0]), *command[1:]], text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, cwd="/",
+                                      env=dict(os.environ, MAIL_CONFIG=post.etc), user=user.pw_uid, group=user.pw_gid,
+                                      extra_groups=[])
+            for command in (["postqueue", "-p"], ["postqueue", "-j"], ["mailq"]):
+                done = as_user("daemon", *command)
+                self.assertEqual(done.returncode, 77, done.stderr)
+                self.assertRegex(done.stderr, r"fatal: User daemon\(\d+\) is not allowed to view the mail queue")
+            self.assertEqual(as_user("bin", "mailq").returncode, 0)
+            self.assertEqual(as_user("bin", "postqueue", "-f").returncode, 0)
+            done = as_user("daemon", "postqueue", "-f")
+            self.assertEqual(done.returncode, 77, done.stderr)
+            self.assertRegex(done.stderr, r"User daemon\(\d+\) is not allowed to flush the mail queue")
 
     def test_an_empty_queue_is_said_so(self):
         with harness.Instance(self) as post:

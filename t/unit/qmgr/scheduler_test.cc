@@ -658,3 +658,42 @@ TEST_CASE("the listing of a message with very many recipients comes in pieces th
     CHECK(pieces.size() > 10);
     CHECK(listed == count);
 }
+
+TEST_CASE("35: new mail gets through while mail that waited fills its part of the active set")
+{
+    Bench bench("qmgr_message_active_limit = 10\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n"
+                "initial_destination_concurrency = 20");
+    for (int i = 0; i < 20; ++i) {
+        const std::string who = cat("r", i, "@slow.example");
+        bench.reply(who, DeliveryStatus::Deferred, "4.2.0", "try later");
+        bench.put(sender, {who});
+    }
+    REQUIRE(bench.until([&] { return bench.list().size() == 20 && bench.tried("r19@slow.example") > 0; }));
+    bench.agents->plan["slow.example"] = Does::Hold; // from now on each stays active
+    REQUIRE(bench.until([&] { return bench.scheduler().status()[0] == "active_messages=8"; }));
+    bench.run_for(Duration::milliseconds(1500));
+    CHECK(bench.scheduler().status()[0] == "active_messages=8");
+    bench.put(sender, {"friend@fast.example"});
+    CHECK(bench.until([&] { return bench.tried("friend@fast.example") == 1; }));
+}
+
+TEST_CASE("29: mail to the double-bounce address is swallowed")
+{
+    Bench bench;
+    bench.put("", {"double-bounce@mail.example.org"});
+    CHECK(bench.empty_in_time());
+    CHECK(bench.agents->recipients.empty());
+}
+
+TEST_CASE("a message with more recipients than the active set may have leaves room for others")
+{
+    Bench bench("qmgr_message_recipient_limit = 100");
+    bench.agents->plan["slow.example"] = Does::Hold;
+    std::vector<std::string> many;
+    for (int i = 0; i < 500; ++i)
+        many.push_back(cat("r", i, "@slow.example"));
+    bench.put(sender, many);
+    REQUIRE(bench.until([&] { return bench.tried("r0@slow.example") == 1; }));
+    bench.put(sender, {"friend@fast.example"});
+    CHECK(bench.until([&] { return bench.tried("friend@fast.example") == 1; }));
+}
