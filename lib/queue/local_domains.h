@@ -14,6 +14,10 @@
 
 namespace posthouse::queue {
 
+// Whether the list has the domain in one of its forms: "müller.example" and "xn--mller-kva.example" are one
+// domain (IDNA 2008), whichever an administrator or a client has written.
+Task<Result<bool>> lists_domain(table::MatchList& list, std::string domain);
+
 class LocalDomains {
 public:
     static Result<std::unique_ptr<LocalDomains>> open(const config::Config& config, const table::Context& context);

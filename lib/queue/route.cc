@@ -247,17 +247,17 @@ Task<Result<Resolved>> Router::Impl::resolve(std::string address)
 
 Task<Result<AddressClass>> Router::Impl::classify_remote(std::string domain)
 {
-    auto alias = co_await virtual_alias_domains->matches_domain(domain);
+    auto alias = co_await lists_domain(*virtual_alias_domains, domain);
     if (!alias)
         co_return std::move(alias.error());
     if (*alias)
         co_return AddressClass::VirtualAlias;
-    auto mailbox = co_await virtual_mailbox_domains->matches_domain(domain);
+    auto mailbox = co_await lists_domain(*virtual_mailbox_domains, domain);
     if (!mailbox)
         co_return std::move(mailbox.error());
     if (*mailbox)
         co_return AddressClass::VirtualMailbox;
-    auto relay = co_await relay_domains->matches_domain(domain);
+    auto relay = co_await lists_domain(*relay_domains, domain);
     if (!relay)
         co_return std::move(relay.error());
     co_return *relay ? AddressClass::Relay : AddressClass::Default;

@@ -53,6 +53,18 @@ TEST_CASE("each domain has its class, and each class its transport")
           == "virtual alias | error | 5.1.1 User unknown in virtual alias table | a@alias.example");
 }
 
+TEST_CASE("an internationalised domain has its class in whichever form it is listed and written")
+{
+    Opened<Router> router("mydestination = m\u00fcller.example, xn--bcher-kva.example\n"
+                          "virtual_mailbox_domains = caf\u00e9.example\nrelay_domains = xn--strae-oqa.example\n");
+    for (const char* domain : {"m\u00fcller.example", "xn--mller-kva.example", "XN--MLLER-KVA.example", "M\u00dcLLER.example",
+                               "xn--bcher-kva.example", "b\u00fccher.example"})
+        CHECK(routed(router, cat("a@", domain)).starts_with("local | local |"));
+    CHECK(routed(router, "a@xn--caf-dma.example").starts_with("virtual mailbox |"));
+    CHECK(routed(router, "a@sub.stra\u00dfe.example").starts_with("relay |"));
+    CHECK(routed(router, "a@xn--mllerin-n2a.example").starts_with("default |"));
+}
+
 TEST_CASE("our own address literals are local, those of others are not")
 {
     Opened<Router> router("");
