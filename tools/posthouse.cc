@@ -18,7 +18,8 @@ DESCRIPTION
 	start-fg
 	    The same in the foreground, for a container or a supervisor.
 	stop
-	    End in order: sessions are told, deliveries are finished or put off. Waits for the end.
+	    End in order: sessions are told, deliveries that a host is answering to are finished (stop_deadline),
+	    others put off. Waits for the end.
 	abort
 	    End at once. Nothing is lost; what was under way is done again later.
 	reload
