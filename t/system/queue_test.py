@@ -75,7 +75,7 @@ class Waiting(harness.TestCase):
         with harness.SinkServer(refuse({"-x": "450 4.2.0 later"})) as sink:
             with harness.Instance(self, main_cf=relay_to(sink.port, SLOW + "message_size_limit = 30000000\n"
                                                          "default_transport = retry:4.2.1 not now\n"
-                                                         "transport_maps = inline:{{ {{near.example = smtp:}} }}\n")) as post:
+                                                         "transport_maps = inline:{{ {{near.example = smtp:[127.0.0.1]:%d}} }}\n" % sink.port)) as post:
                 text = "From: %s\nSubject: many\nTo: %s\n\nHello.\n" % (SENDER, ",\n ".join(
                     name + "@far.example" for name in names))
                 post.tool("sendmail", "-f", SENDER, "-t", input=text, seconds=120)
