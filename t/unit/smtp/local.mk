@@ -3,6 +3,7 @@ TESTS += t/unit/smtp/smtp_test
 t_unit_smtp_smtp_test_SOURCES = \
 	%reldir%/chat_test.cc \
 	%reldir%/command_test.cc \
+	%reldir%/content_facts_test.cc \
 	%reldir%/data_reader_test.cc \
 	%reldir%/data_writer_test.cc \
 	%reldir%/reply_test.cc \
