@@ -2,12 +2,24 @@
 #include "local/mailbox_delivery.h"
 
 #include "lib/base/cat.h"
+#include "lib/mail/address.h"
 
 namespace posthouse::local {
 
 namespace {
 constexpr Duration longest_delivery = Duration::seconds(600); // locks and a slow disk included
+
+// "\\user" is how an alias names the mailbox of a user past that user's own alias: to whoever reads it, the user.
+std::string readable(const std::string& address)
+{
+    if (address.find('\\') == std::string::npos)
+        return address;
+    auto parsed = mail::parse_address(address);
+    if (!parsed || !parsed->local.starts_with('\\'))
+        return address;
+    return mail::Address(parsed->local.substr(1), parsed->domain).to_text();
 }
+} // namespace
 
 Outcome Outcome::from_error(const Error& error)
 {
@@ -24,7 +36,7 @@ std::string delivery_headers(const std::string& sender, const mail::Recipient& r
     std::string headers = cat("Return-Path: <", sender, ">\n");
     if (!recipient.original.empty())
         append_to(headers, "X-Original-To: ", recipient.original, '\n');
-    append_to(headers, "Delivered-To: ", recipient.address, '\n');
+    append_to(headers, "Delivered-To: ", readable(recipient.address), '\n');
     return headers;
 }
 

@@ -104,15 +104,24 @@ Result<Mandate> for_files(const Settings& settings)
     return Mandate(Mandate::Kind::Files, user->uid, user->gid, std::string());
 }
 
+// A user's own group may be one of the system's: mail, say.
+bool is_own_group(uint32_t uid, uint32_t gid)
+{
+    passwd entry;
+    passwd* found = nullptr;
+    std::vector<char> space(65536);
+    return ::getpwuid_r(uid, &entry, space.data(), space.size(), &found) == 0 && found && found->pw_gid == gid;
+}
+
 Result<Mandate> for_ids(uint32_t uid, uint32_t gid, const Settings& settings)
 {
     const uint32_t least = settings.minimum_uid;
     if (uid < least || (settings.only_uid && uid != *settings.only_uid))
         return Error(ErrorKind::Temporary,
                      cat("uid ", uid, " is not that of virtual_uid_maps, or below virtual_minimum_uid"));
-    if (settings.only_gid ? gid != *settings.only_gid : gid < least)
+    if (settings.only_gid ? gid != *settings.only_gid : gid < least && !is_own_group(uid, gid))
         return Error(ErrorKind::Temporary,
-                     cat("gid ", gid, " is not that of virtual_gid_maps, or below virtual_minimum_uid"));
+                     cat("gid ", gid, " is not that of virtual_gid_maps, or below virtual_minimum_uid and not the group of uid ", uid));
     return Mandate(Mandate::Kind::Below, uid, gid, settings.virtual_base);
 }
 

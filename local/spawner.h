@@ -8,7 +8,8 @@
 //            StartFiles  the ids of default_privs, no user's mailbox, and not at all when allow_mail_to_files
 //                        names neither alias nor include
 //   virtual  StartIds    below virtual_mailbox_base only; the ids of static: tables and no others, else
-//                        none below virtual_minimum_uid
+//                        none below virtual_minimum_uid, except for the group that the user of the uid has
+//                        in the user database
 //
 // Anything else is refused, and so are the uid and gid of root. What a worker may do is its Mandate, and
 // is fixed when it is forked.

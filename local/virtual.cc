@@ -11,9 +11,10 @@
 //     Neither aliases nor users of this host are looked at. Mailboxes are written as local(8) does.
 // SECURITY
 //     The same three kinds of processes as local(8). The one that keeps root starts workers with the ids of
-//     static: tables; where other tables give them, with none below virtual_minimum_uid; never with those of
-//     root. A worker writes below virtual_mailbox_base only, and refuses a path with "..". A symbolic link
-//     leads where the worker's uid may write.
+//     static: tables; where other tables give them, with none below virtual_minimum_uid, unless the gid is
+//     that of the uid's user in the user database; never with those of root. A worker writes below
+//     virtual_mailbox_base only, and refuses a path with "..". A symbolic link leads where the worker's uid
+//     may write.
 // DIAGNOSTICS
 //     One line for each recipient is logged. A recipient without path is returned; one without usable uid
 //     or gid waits in the queue.

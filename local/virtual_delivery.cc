@@ -68,8 +68,7 @@ Task<Outcome> VirtualDelivery::deliver(const queue::DeliveryRequest& request, si
     auto uid = co_await find_id(*tables_.uids, address, settings_.minimum_uid);
     if (!uid)
         co_return Outcome::from_error(uid.error());
-    // Groups of the system are for a static: table alone to give: a name in the mail decides about the others.
-    const uint32_t least_gid = settings_.only_gid ? 1 : settings_.minimum_uid;
+    constexpr uint32_t least_gid = 1; // which groups of the system are allowed is for the spawner to say
     auto gid = co_await find_id(*tables_.gids, address, least_gid);
     if (!gid)
         co_return Outcome::from_error(gid.error());

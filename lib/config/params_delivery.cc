@@ -49,7 +49,7 @@ std::span<const Parameter> delivery_parameters()
         {"virtual_mailbox_base", Text, "", "", "", Local, "Directory before every path from virtual_mailbox_maps."},
         {"virtual_uid_maps", Tables, "", "", "", Local, "Tables of the uid that owns a virtual mailbox; usually static:5000."},
         {"virtual_gid_maps", Tables, "", "", "", Local, "Tables of the gid that owns a virtual mailbox."},
-        {"virtual_minimum_uid", Number, "100", "1", "", Local, "Smallest uid that virtual_uid_maps may give, and gid that virtual_gid_maps may give unless it is a static: table."},
+        {"virtual_minimum_uid", Number, "100", "1", "", Local, "Smallest uid that virtual_uid_maps may give, and gid that virtual_gid_maps may give unless it is a static: table or the group of the uid's user."},
         {"virtual_mailbox_limit", Size, "51200000", "0", "", Local, "Largest virtual mailbox or Maildir file, in bytes; 0 for no limit."},
         {"virtual_mailbox_lock", List, "fcntl, dotlock", "", "", Local, "How a virtual mailbox file is locked."},
         {"virtual_delivery_status_filter", Tables, "$default_delivery_status_filter", "", "", Later, "Table that replaces the status of a delivery to a virtual mailbox."},

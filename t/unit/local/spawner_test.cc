@@ -277,6 +277,12 @@ TEST_CASE("ids for virtual mailboxes are those of static tables, else none below
         CHECK(router.ask_ids(5000, 4999).status == Status::Refused); // disk, shadow, ...
         CHECK(router.ask_ids(5000, 5000).status == Status::Ok);
     }
+    if (const OwnUsers users(place, "vmail:x:5002:8::/:/bin/sh\n"); users.there) {
+        Router router(place.settings);
+        CHECK(router.ask_ids(5002, 8).status == Status::Ok); // the group that the user has anyway
+        CHECK(router.ask_ids(5002, 9).status == Status::Refused);
+        CHECK(router.ask_ids(5003, 8).status == Status::Refused);
+    }
     place.settings.only_uid = 5001;
     place.settings.only_gid = 8; // mail: static tables may name a group of the system
     Router router(place.settings);
