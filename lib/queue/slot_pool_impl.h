@@ -108,7 +108,8 @@ struct SlotPool::Impl final : SlotOwner, std::enable_shared_from_this<SlotPool::
 
     std::array<uint64_t, directory_count> next_number{};
     unsigned next_directory = 0;
-    size_t batch;           // slots to create next time
+    size_t batch;           // slots to create at a time: more while they go quickly
+    Instant quick_until;    // the next batch is needed sooner than that: they go quickly
     bool creating = false;
     std::optional<Error> create_failed; // the last time
     size_t least_free = 0; // slots that were free all the time since the surplus was last looked at

@@ -111,15 +111,16 @@ bool SlotPool::Impl::has_space_for(HolderId holder) { return holder == own || !d
 
 // ---- new files
 
-// Ahead of need. Retired slots are soon free again: new files only when there are too few of both.
+// Ahead of need: half a batch lasts while the next one is made. Retired slots are soon free again, so new files only
+// when there are too few of both.
 void SlotPool::Impl::make_supply(HolderId holder)
 {
-    if (!listed || !is_short())
+    if (!listed)
         return;
-    if (!retired.empty())
+    if (is_short() && !retired.empty())
         flush();
     const size_t soon = scanned ? retired.size() + retiring : 0;
-    if (free.size() + soon < limits.create_batch && has_space_for(holder))
+    if (free.size() + soon < std::max<size_t>(batch / 2, 1) && has_space_for(holder))
         create_batch();
 }
 
@@ -128,10 +129,11 @@ void SlotPool::Impl::create_batch()
     if (creating)
         return;
     creating = true;
-    if (free.empty())
-        batch = std::min(batch * 2, largest_batch);
-    else
+    if (loop.now() >= quick_until)
         batch = limits.create_batch;
+    else if (free.empty())
+        batch = std::min(batch * 2, largest_batch);
+    quick_until = loop.now() + limits.surplus_delay;
     (void)disk_is_low(); // looks when the last look is old
     const uint64_t fitting = free_bytes / part_of_space / std::max<uint64_t>(limits.slot_size, 1);
     const size_t count = static_cast<size_t>(std::clamp<uint64_t>(fitting, 1, batch));
