@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -103,10 +104,15 @@ DropOutcome Drop::open()
         return DropOutcome::Incomplete;
     if (!file && file.error().errno_value() == ELOOP)
         return quarantine("it is a symbolic link");
+    // A pickup whose master has died may still be at it, and remove it when it is done.
+    if (file && ::flock(file->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return DropOutcome::Retry;
     if (!file || ::fstat(file->get(), &about_) != 0) {
         log::warning("maildrop/", name_, ": ", file ? std::string("cannot be examined") : file.error().full_text());
         return DropOutcome::Retry;
     }
+    if (about_.st_nlink == 0)
+        return DropOutcome::Incomplete;
     if (!S_ISREG(about_.st_mode) || about_.st_nlink != 1)
         return quarantine("it is no plain file");
     if (about_.st_mode & S_IXUSR) {

@@ -13,6 +13,7 @@ SYSTEM_TESTS += %reldir%/clients_test.py
 SYSTEM_TESTS += %reldir%/check_test.py
 SYSTEM_TESTS += %reldir%/fault_test.py
 SYSTEM_TESTS += %reldir%/full_queue_test.py
+SYSTEM_TESTS += %reldir%/orphan_test.py
 SYSTEM_TESTS += %reldir%/peer_test.py
 SYSTEM_TESTS += %reldir%/try_test.py
 TESTS += $(SYSTEM_TESTS)
