@@ -137,6 +137,8 @@ class Kills(harness.TestCase):
         self.assertEqual([(one, book.acknowledged[one[0]]) for one in lost], [], "acknowledged messages that are lost")
         self.assertEqual(unasked, [], "messages that nobody sent there")
         self.assertGreater(len(promised), 20, "too little happened")
+        for number, recipient, _ in unexplained:
+            self.print_history(number, recipient, near, far)
         self.assertEqual(unexplained, [], "copies that no kill can have made, or more than were under way")
         for post in (near, far):
             panics = re.findall(r".*panic: .*", post.log())
@@ -161,6 +163,19 @@ class Kills(harness.TestCase):
             else:
                 unexplained.append((number, recipient, causes))
         return explained, unexplained
+
+    def print_history(self, number, recipient, near, far):
+        """Each copy's way, from its Received fields and the logs."""
+        user, domain = recipient.split("@")
+        post = near if domain == "example.com" else far
+        for path in ledger.copies(os.path.join(post.folder, "mail", user), number):
+            with open(path, errors="replace") as message:
+                ids = re.findall(r"\bid (\w+)", message.read().split("\n\n")[0])
+            print("--- %d to %s: %s" % (number, recipient, path), file=sys.stderr)
+            for one in (near, far):
+                for line in one.log().splitlines():
+                    if any(name in line for name in ids):
+                        print("%s: %s" % (one.name, line), file=sys.stderr)
 
     def window(self, name, victim):
         suspected = any(victim in suspects.get(name, ()) for suspects in SUSPECTS.values())

@@ -167,6 +167,14 @@ def deliveries(folders):
     return found, broken
 
 
+def copies(folder, number):
+    """The files of one Maildir that hold the message of this number."""
+    for path in glob.glob(os.path.join(folder, "new", "*")) + glob.glob(os.path.join(folder, "cur", "*")):
+        with open(path, "rb") as message:
+            if read_message(message.read())[0] == number:
+                yield path
+
+
 def delivered(folders):
     """The same, counted: a Counter of (number, user)."""
     found, broken = deliveries(folders)
