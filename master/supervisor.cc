@@ -3,6 +3,7 @@
 
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
+#include "lib/service/stop_times.h"
 #include "master/listeners.h"
 
 #include <algorithm>
@@ -12,9 +13,6 @@
 namespace posthouse::master {
 
 namespace {
-
-constexpr Duration stop_patience = Duration::seconds(15);   // at least
-constexpr Duration after_deadline = Duration::seconds(5); // what has stop_deadline ends by itself
 
 // Entries that nothing has to be started for are passed over, with one line.
 bool is_run(const config::Service& service)
@@ -118,7 +116,7 @@ void Supervisor::stop()
     for (auto& runner : runners_)
         runner->close();
     signal_all(SIGTERM);
-    patience_.set(loop_.now() + std::max(stop_patience, stop_deadline_ + after_deadline));
+    patience_.set(loop_.now() + service::master_stop_time(stop_deadline_));
     end_when_empty();
 }
 

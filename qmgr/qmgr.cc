@@ -61,9 +61,16 @@ namespace posthouse::qmgr {
 
 namespace {
 
-constexpr Duration predecessor_timeout = Duration::seconds(20); // master was killed, its qmgr is about to notice
+// An orphaned queue manager has mostly ended by then, and whoever waits for the start finds the queue open.
+constexpr Duration start_patience = Duration::seconds(2);
+constexpr Duration lock_retry = Duration::milliseconds(50);
 constexpr Duration space_retry = Duration::seconds(1);
 constexpr Duration client_time = Duration::seconds(100);
+
+constexpr std::string_view no_space = "4.3.1";
+constexpr std::string_view queue_is_taken = "4.3.2"; // by another queue manager
+
+bool may_pass(const Error& why) { return why.dsn() == no_space || why.dsn() == queue_is_taken; }
 
 // Which of its two sockets a connection came in on.
 bool is_private(int connection)
@@ -88,8 +95,8 @@ public:
     bool idle() const override;
 
 private:
-    Result<void> open_queue(service::Context& context);
-    Task<void> wait_for_space(service::Context& context, Error why);
+    Result<void> open_queue(service::Context& context, Duration patience);
+    Task<void> open_when_possible(service::Context& context, Error why);
     Task<void> refuse(std::unique_ptr<ipc::Channel> channel);
     Task<void> find_messages(service::Context& context);
     Task<void> leave_when_quiet(service::Context& context);
@@ -102,8 +109,10 @@ private:
     std::unique_ptr<RouteFinder> routes_;
     OperatorRights rights_;
     std::unique_ptr<WaitingIndex> index_;
-    std::unique_ptr<queue::SlotPool> pool_; // null while there is no space for the queue
-    std::string no_space_;                  // why
+    UniqueFd lock_;                         // of the queue, until the pool has it
+    std::unique_ptr<queue::SlotPool> pool_; // null while there is no space for the queue, or another has it
+    std::string no_queue_;                  // why
+    bool is_taken_ = false;                 // by another, then
     std::unique_ptr<NoticeWriter> notices_;
     std::unique_ptr<queue::LeaseDesk> leases_;
     std::unique_ptr<Scheduler> scheduler_; // its tasks use the others: it goes first
@@ -128,29 +137,32 @@ Result<void> QmgrProgram::prepare(service::Context& context)
 
 Result<void> QmgrProgram::started(service::Context& context)
 {
-    auto opened = open_queue(context);
-    if (!opened && opened.error().dsn() != "4.3.1")
+    auto opened = open_queue(context, start_patience);
+    if (!opened && !may_pass(opened.error()))
         return opened;
     context.loop.on_signal(SIGHUP, [this, &context] { reload(context); });
     if (opened)
         context.background.spawn(find_messages(context));
     else
-        context.background.spawn(wait_for_space(context, std::move(opened.error())));
+        context.background.spawn(open_when_possible(context, std::move(opened.error())));
     return Result<void>();
 }
 
-Result<void> QmgrProgram::open_queue(service::Context& context)
+Result<void> QmgrProgram::open_queue(service::Context& context, Duration patience)
 {
     // Before the index: an orphaned queue manager may still write to both.
-    auto lock = queue::SlotFiles(settings_.queue_directory).lock_queue(predecessor_timeout);
-    if (!lock)
-        return std::move(lock.error());
+    if (!lock_) {
+        auto lock = queue::SlotFiles(settings_.queue_directory).lock_queue(patience);
+        if (!lock)
+            return std::move(lock.error());
+        lock_ = std::move(*lock);
+    }
     auto index = WaitingIndex::open(context.loop, settings_.data_directory);
     if (!index)
         return std::move(index.error());
     auto scheduler = std::make_unique<Scheduler>(context.loop, settings_, *routes_, **index);
     auto pool = queue::SlotPool::open(context.loop, context.pool, settings_.queue_directory, settings_.pool, *scheduler,
-                                      nullptr, std::move(*lock));
+                                      nullptr, std::move(lock_));
     if (!pool)
         return std::move(pool.error());
     auto notices = std::make_unique<NoticeWriter>(context.pool, **pool, settings_);
@@ -166,21 +178,30 @@ Result<void> QmgrProgram::open_queue(service::Context& context)
     return Result<void>();
 }
 
-// A full file system is not a reason to go away: whoever asks is told, and it goes on when there is space.
-Task<void> QmgrProgram::wait_for_space(service::Context& context, Error why)
+// A full file system is not a reason to go away: whoever asks is told, and it goes on when there is space. Nor is an
+// orphaned queue manager that finishes its last deliveries: it ends by its stop_deadline.
+Task<void> QmgrProgram::open_when_possible(service::Context& context, Error why)
 {
-    no_space_ = why.full_text();
-    log::error("waiting for space: ", no_space_);
     while (!pool_) {
-        co_await sleep_for(context.loop, space_retry);
-        const auto opened = open_queue(context);
-        if (!opened && opened.error().dsn() != "4.3.1") {
+        is_taken_ = why.dsn() == queue_is_taken;
+        if (no_queue_ != why.full_text()) {
+            no_queue_ = why.full_text();
+            if (is_taken_)
+                log::info("waiting: ", no_queue_);
+            else
+                log::error("waiting for space: ", no_queue_);
+        }
+        co_await sleep_for(context.loop, is_taken_ ? lock_retry : space_retry);
+        auto opened = open_queue(context, Duration());
+        if (!opened && !may_pass(opened.error())) {
             log::error(opened.error().full_text());
             context.finish(1);
             co_return;
         }
+        if (!opened)
+            why = std::move(opened.error());
     }
-    log::info("there is space for the queue now");
+    log::info(is_taken_ ? "the queue is free now" : "there is space for the queue now");
     co_await find_messages(context);
 }
 
@@ -193,7 +214,7 @@ Task<void> QmgrProgram::refuse(std::unique_ptr<ipc::Channel> channel)
             co_return;
         queue::ControlEnd end;
         end.ok = false;
-        end.text = no_space_;
+        end.text = no_queue_;
         const queue::LeaseRefused refusal("4.3.1", "Insufficient system storage");
         const bool is_lease = frame->type == queue::LeaseRequest::type;
         if (is_private(channel->fd()) && !is_lease)
@@ -221,6 +242,8 @@ Task<void> QmgrProgram::serve(service::Context& context, UniqueFd connection, ne
         log::warning("connection to private/qmgr refused: it comes from a stranger");
         co_return;
     }
+    while (!pool_ && is_taken_) // soon over: who asks waits as well
+        co_await sleep_for(context.loop, lock_retry);
     auto channel = std::make_unique<ipc::Channel>(context.loop, std::move(connection));
     if (!pool_)
         co_await refuse(std::move(channel));

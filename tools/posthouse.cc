@@ -19,7 +19,7 @@ DESCRIPTION
 	    The same in the foreground, for a container or a supervisor.
 	stop
 	    End in order: sessions are told, deliveries that a host is answering to are finished (stop_deadline),
-	    others put off. Waits for the end.
+	    others put off. Waits for the end: at most some seconds longer than stop_deadline.
 	abort
 	    End at once. Nothing is lost; what was under way is done again later.
 	reload
@@ -52,6 +52,7 @@ SEE ALSO
 #include "lib/config/config.h"
 #include "lib/config/master_cf.h"
 #include "lib/ipc/channel.h"
+#include "lib/service/stop_times.h"
 #include "tools/control_client.h"
 #include "tools/instance_check.h"
 #include "tools/instance_processes.h"
@@ -72,7 +73,6 @@ namespace posthouse::tools {
 namespace {
 
 constexpr int usage_status = 64;
-constexpr int stop_seconds = 60;
 
 constexpr const char* usage_text =
     "usage: posthouse [-c config_dir] command\n"
@@ -196,12 +196,12 @@ int cmd_stop(Instance& instance)
 {
     if (const int fault = signal_master(instance, SIGTERM); fault != 0)
         return fault;
-    for (int tenths = 0; tenths < stop_seconds * 20; ++tenths) {
+    const Duration patience = service::command_stop_time(instance.config->duration("stop_deadline"));
+    for (const Instant limit = Instant::now() + patience; Instant::now() < limit; ::usleep(50000))
         if (!running_master(instance.queue()))
             return 0;
-        ::usleep(50000);
-    }
-    fprintf(stderr, "posthouse: it has not ended within %d seconds: see the log, or use abort\n", stop_seconds);
+    fprintf(stderr, "posthouse: it has not ended within %lld seconds: see the log, or use abort\n",
+            static_cast<long long>(patience.whole_seconds()));
     return 1;
 }
 

@@ -14,7 +14,7 @@ namespace posthouse::queue {
 
 namespace {
 
-constexpr Duration settle_timeout = Duration::seconds(30);
+constexpr Duration settle_timeout = Duration::seconds(5); // the files have it all; only a power cut would repeat it
 // A holder's clock is ours: an id much later than now (or than it had to be) is an invention.
 constexpr int64_t latest_id_us_ahead = 86400 * int64_t{1000000};
 
@@ -364,9 +364,10 @@ Task<Result<std::unique_ptr<NewMessage>>> SlotPool::begin(Deadline)
 
 Task<Result<void>> SlotPool::settle()
 {
+    const Deadline deadline = Deadline::after(settle_timeout);
     impl_->flush();
     while (impl_->has_unwritten_facts()) {
-        const bool in_time = co_await impl_->changed.wait(Deadline::after(settle_timeout));
+        const bool in_time = co_await impl_->changed.wait(deadline);
         if (!in_time)
             co_return Error::timed_out("sync mark journal");
         impl_->flush();

@@ -8,4 +8,4 @@ lib_service_libservice_a_SOURCES = \
 	%reldir%/privileges.cc %reldir%/privileges.h \
 	%reldir%/sandbox.cc %reldir%/sandbox.h \
 	%reldir%/service.cc %reldir%/service.h \
-	%reldir%/status_protocol.h
+	%reldir%/status_protocol.h %reldir%/stop_times.h

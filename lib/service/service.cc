@@ -14,6 +14,7 @@
 #include "lib/service/privileges.h"
 #include "lib/service/sandbox.h"
 #include "lib/service/status_protocol.h"
+#include "lib/service/stop_times.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -36,7 +37,6 @@ constexpr int accept_at_once = 64;            // then the loop looks at the sess
 constexpr Duration listener_pause = Duration::milliseconds(500); // out of descriptors or memory
 constexpr Duration load_interval = Duration::seconds(1);
 constexpr double much_load = 0.7;             // of one processor, over an interval
-constexpr Duration stop_patience = Duration::seconds(10);
 constexpr uint64_t sessions_for_use = 1000;   // max_use is meant for processes that serve one at a time
 
 net::ResolverOptions resolver_options(const config::Config& config, const Spec& spec)
@@ -354,7 +354,7 @@ void Runner::stop()
 {
     if (std::exchange(stopping_, true))
         return;
-    end_timer_.set(loop.now() + (spec_.delivers ? config.duration("stop_deadline") : stop_patience));
+    end_timer_.set(loop.now() + (spec_.delivers ? config.duration("stop_deadline") : session_stop_time));
     drain();
 }
 

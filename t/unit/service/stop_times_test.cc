@@ -1,0 +1,14 @@
+// The end of the mail system: who waits for whom.
+#include "lib/service/stop_times.h"
+
+#include "t/support/catch.h"
+
+using namespace posthouse;
+
+TEST_CASE("posthouse stop waits longer than master does, and master longer than any program may take to end")
+{
+    const Duration deadline = Duration::seconds(GENERATE(1, 10, 50, 3600));
+    CHECK(service::master_stop_time(deadline) > deadline);
+    CHECK(service::master_stop_time(deadline) > service::session_stop_time);
+    CHECK(service::command_stop_time(deadline) > service::master_stop_time(deadline));
+}
