@@ -271,6 +271,10 @@ Verdict Evaluation::note_action(int action, std::string_view text, Subject subje
         actions_.bcc.emplace_back(text);
         break;
     case Do::Prepend:
+        if (subject_ == Subject::EndOfData) {
+            log::warning("access table result PREPEND comes too late at ", case_.where, ": ", text);
+            break;
+        }
         if (!is_header_line(text)) {
             log::warning("access table result PREPEND without header: ", text);
             break;

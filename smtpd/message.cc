@@ -94,7 +94,6 @@ std::string Session::trace_headers(int64_t arrival_us) const
 void Session::fill_envelope()
 {
     mail::Envelope& envelope = mail_->envelope;
-    const Actions& actions = mail_->actions;
     envelope.client_name = client_.name;
     envelope.client_address = client_.address;
     envelope.client_port = client_.port;
@@ -112,13 +111,22 @@ void Session::fill_envelope()
         take(envelope.protocol, forwarded_->protocol);
     }
     envelope.sasl_username = login_;
-    envelope.content_filter = actions.filter.empty() ? server_.settings.content_filter : actions.filter;
+}
+
+// What access tables asked for, at whatever command: the last of them may come at END-OF-MESSAGE.
+// A redirected message goes to that one address alone, past FILTER and BCC (access(5)).
+void Session::apply_actions()
+{
+    mail::Envelope& envelope = mail_->envelope;
+    const Actions& actions = mail_->actions;
     envelope.hold = actions.hold;
     if (!actions.redirect.empty()) {
         mail::Recipient target(actions.redirect);
         target.original = actions.redirect;
         envelope.recipients.assign(1, std::move(target));
+        return;
     }
+    envelope.content_filter = actions.filter.empty() ? server_.settings.content_filter : actions.filter;
     for (const std::string& address : actions.bcc) {
         mail::Recipient copy(address);
         copy.original = address;
@@ -158,7 +166,7 @@ Task<smtp::Reply> Session::finish_message()
             reset_mail();
             co_return std::move(*denied);
         }
-        mail_->envelope.hold |= mail_->actions.hold;
+        apply_actions();
     }
     if (mail_->failure) {
         const smtp::Reply& why = *mail_->failure;

@@ -124,6 +124,7 @@ private:
     std::optional<smtp::Reply> check_data_order() const;
     Task<std::optional<smtp::Reply>> start_message();
     void fill_envelope();
+    void apply_actions();
     void log_client() const;
     std::string trace_headers(int64_t arrival_us) const;
     Task<void> take_content(std::string_view piece);

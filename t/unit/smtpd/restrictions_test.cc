@@ -157,6 +157,76 @@ TEST_CASE("HOLD, REDIRECT, PREPEND, BCC and FILTER change the message")
     CHECK(filter.queue.stored[0].envelope.content_filter == "smtp:[127.0.0.1]:10025");
 }
 
+TEST_CASE("an access table's action is taken at every command that has restrictions, and none is lost")
+{
+    const char* stages[] = {"client", "helo", "sender", "relay", "recipient", "data", "end_of_data"};
+    for (const std::string stage : stages) {
+        CAPTURE(stage);
+        // What is stored under this action.
+        const auto stored = [&](const std::string& action, const std::string& more = "") {
+            SmtpdFixture smtpd("smtpd_" + stage + "_restrictions = check_sender_access static:{" + action + "}"
+                               + (stage == "relay" ? ", reject_unauth_destination\n" : "\n") + more);
+            CHECK(codes(smtpd.talk({ehlo, mail_from, rcpt_to, "DATA\r\n", message})) == "220 250 250 250 354 250");
+            return smtpd.queue.stored;
+        };
+        const auto held = stored("HOLD");
+        REQUIRE(held.size() == 1);
+        CHECK(held[0].envelope.hold);
+
+        CHECK(stored("DISCARD").empty());
+
+        const auto filtered = stored("FILTER smtp:[127.0.0.1]:10025", "content_filter = smtp:[127.0.0.1]:10024\n");
+        REQUIRE(filtered.size() == 1);
+        CHECK(filtered[0].envelope.content_filter == "smtp:[127.0.0.1]:10025");
+
+        const auto redirected = stored("REDIRECT other@example.com");
+        REQUIRE(redirected.size() == 1);
+        REQUIRE(redirected[0].envelope.recipients.size() == 1);
+        CHECK(redirected[0].envelope.recipients[0].address == "other@example.com");
+        CHECK(redirected[0].content.find("for <friend@example.org>") != std::string::npos);
+
+        const auto copied = stored("BCC spy@example.com");
+        REQUIRE(copied.size() == 1);
+        REQUIRE(copied[0].envelope.recipients.size() == 2);
+        CHECK(copied[0].envelope.recipients[1].address == "spy@example.com");
+        CHECK(copied[0].envelope.recipients[1].notify == mail::NotifyNever);
+
+        // access(5): PREPEND has to come before the content.
+        const auto prepended = stored("PREPEND X-Seen: yes");
+        REQUIRE(prepended.size() == 1);
+        CHECK(prepended[0].content.starts_with("X-Seen: yes\r\n") == (stage != "end_of_data"));
+        CHECK((prepended[0].content.find("X-Seen") == std::string::npos) == (stage == "end_of_data"));
+    }
+}
+
+TEST_CASE("a chunked message is filtered too when END-OF-MESSAGE asks for it")
+{
+    SmtpdFixture smtpd("smtpd_end_of_data_restrictions = check_sender_access static:{FILTER smtp:[127.0.0.1]:10025}\n");
+    smtpd.talk({ehlo, mail_from, rcpt_to, "BDAT 5\r\na\r\nb\n", "BDAT 2 LAST\r\nc\n"});
+    REQUIRE(smtpd.queue.stored.size() == 1);
+    CHECK(smtpd.queue.stored[0].envelope.content_filter == "smtp:[127.0.0.1]:10025");
+}
+
+TEST_CASE("content_filter takes a message without an action, and REDIRECT goes past filters and copies")
+{
+    const std::string filter = "content_filter = smtp:[127.0.0.1]:10024\n";
+    SmtpdFixture plain(filter);
+    plain.talk({ehlo, mail_from, rcpt_to, "DATA\r\n", message});
+    REQUIRE(plain.queue.stored.size() == 1);
+    CHECK(plain.queue.stored[0].envelope.content_filter == "smtp:[127.0.0.1]:10024");
+
+    SmtpdFixture redirect(filter
+                          + "smtpd_data_restrictions = check_client_access static:{BCC spy@example.com}\n"
+                            "smtpd_end_of_data_restrictions = check_client_access static:{FILTER smtp:[127.0.0.1]:10025},"
+                            " check_sender_access static:{REDIRECT other@example.com}\n");
+    redirect.talk({ehlo, mail_from, rcpt_to, "RCPT TO:<postmaster>\r\n", "DATA\r\n", message});
+    REQUIRE(redirect.queue.stored.size() == 1);
+    const mail::Envelope& envelope = redirect.queue.stored[0].envelope;
+    REQUIRE(envelope.recipients.size() == 1);
+    CHECK(envelope.recipients[0].address == "other@example.com");
+    CHECK(envelope.content_filter.empty());
+}
+
 TEST_CASE("DISCARD takes the message and keeps nothing")
 {
     SmtpdFixture smtpd("smtpd_recipient_restrictions = check_client_access static:DISCARD\n");
