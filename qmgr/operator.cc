@@ -139,6 +139,7 @@ bool Scheduler::act_on_waiting(Action action, WaitingMessage record)
 {
     const uint64_t number = record.number;
     const std::string id = record.id;
+    Orders orders;
     switch (action) {
     case Action::Delete:
         pool_->retire(number);
@@ -165,8 +166,8 @@ bool Scheduler::act_on_waiting(Action action, WaitingMessage record)
         return true;
     case Action::Requeue:
         index_.activate(number);
-        loading_.emplace(number, Orders()).first->second.requeue = true;
-        tasks_.spawn(activate_waiting(number));
+        orders.requeue = true;
+        load(number, orders);
         return true;
     case Action::Expire:
     case Action::ForceExpire:

@@ -103,7 +103,8 @@ Task<void> Scheduler::conclude(Message& message)
 
 void Scheduler::message_found(queue::StoredMessage message, queue::Arrival how)
 {
-    if (how == queue::Arrival::Scanned && scanning_) {
+    // One that was tried before has its reasons in the index.
+    if (scanning_ && (how == queue::Arrival::Scanned || message.known)) {
         note_scanned(message);
         return;
     }
@@ -216,15 +217,22 @@ void Scheduler::admit_due()
     if (scanning_ || paused_ || (room == 0 && next_due_us_ <= now_us))
         return; // something ends first, and calls admit_soon()
     if (next_due_us_ <= now_us) {
-        for (const uint64_t number : index_.due(now_us, room)) {
+        const auto taken = [this](uint64_t number) { return active_.contains(number) || loading_.contains(number); };
+        for (const uint64_t number : index_.due(now_us, room, taken)) {
             index_.activate(number);
-            loading_.emplace(number, Orders());
-            tasks_.spawn(activate_waiting(number));
+            if (!taken(number))
+                load(number, Orders());
         }
         next_due_us_ = index_.first_due_us();
     }
     if (next_due_us_ > now_us)
         admit_soon();
+}
+
+void Scheduler::load(uint64_t number, const Orders& orders)
+{
+    if (loading_.emplace(number, orders).second)
+        tasks_.spawn(activate_waiting(number));
 }
 
 Task<void> Scheduler::activate_waiting(uint64_t number)
@@ -254,6 +262,10 @@ Task<void> Scheduler::activate_waiting(uint64_t number)
 void Scheduler::begin(queue::StoredMessage stored, const WaitingMessage* record, const Orders& orders)
 {
     const uint64_t number = stored.number;
+    if (const auto active = active_.find(number); active != active_.end()) { // its deliveries refer to that one
+        log::error(stored.id(), ": not begun, for ", active->second->id(), " in its slot is active");
+        return;
+    }
     const bool expire = orders.expire || stored.expire != queue::Expire::No || (record && record->forced_expire);
     auto owned = std::make_unique<Message>(loop_, std::move(stored));
     Message& message = *owned;
@@ -264,7 +276,7 @@ void Scheduler::begin(queue::StoredMessage stored, const WaitingMessage* record,
     message.active_us = wall_clock_us();
     message.weight = weight(message.recipients.size());
     recipients_in_core_ += message.weight;
-    active_[number] = std::move(owned);
+    active_.emplace(number, std::move(owned));
     log::info(message.id(), ": from=<", message.envelope.sender, ">, size=", message.content.size,
               ", nrcpt=", message.recipients.size(), " (queue active)");
     tasks_.spawn(process(message));

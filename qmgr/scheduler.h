@@ -106,6 +106,7 @@ private:
     void put_record(const WaitingMessage& record);
     void admit_soon();
     void admit_due();
+    void load(uint64_t number, const Orders& orders); // from its file into the active set
     Task<void> activate_waiting(uint64_t number);
     void begin(queue::StoredMessage stored, const WaitingMessage* record, const Orders& orders);
 

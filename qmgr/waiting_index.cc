@@ -451,12 +451,17 @@ void WaitingIndex::activate(uint64_t number)
     impl_->uncommitted.erase(number);
 }
 
-std::vector<uint64_t> WaitingIndex::due(int64_t now_us, size_t limit)
+std::vector<uint64_t> WaitingIndex::due(int64_t now_us, size_t limit, const std::function<bool(uint64_t)>& taken)
 {
     std::vector<uint64_t> numbers;
+    const auto add = [&](uint64_t number) {
+        numbers.push_back(number);
+        if (taken && taken(number))
+            ++limit;
+    };
     for (const auto& [number, next_us] : impl_->unrecorded)
         if (next_us <= now_us && numbers.size() < limit)
-            numbers.push_back(number);
+            add(number);
     MDB_txn* txn = impl_->begin();
     MDB_cursor* raw = nullptr;
     if (txn == nullptr || mdb_cursor_open(txn, impl_->order, &raw) != 0)
@@ -469,7 +474,7 @@ std::vector<uint64_t> WaitingIndex::due(int64_t now_us, size_t limit)
         const std::string_view bytes = lmdb::to_text(key);
         if (bytes.size() != 16 || get_big_endian(bytes) > static_cast<uint64_t>(now_us))
             break;
-        numbers.push_back(get_big_endian(bytes.substr(8)));
+        add(get_big_endian(bytes.substr(8)));
     }
     return numbers;
 }

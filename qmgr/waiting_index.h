@@ -15,6 +15,7 @@
 #include "lib/event/loop.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,8 +99,9 @@ public:
     // Takes it out of the due order, keeping the record: it is active now.
     void activate(uint64_t number);
 
-    // Up to `limit` messages whose time has come, the longest waiting first. Held ones are never due.
-    std::vector<uint64_t> due(int64_t now_us, size_t limit);
+    // Up to `limit` messages whose time has come, the longest waiting first. Held ones are never due. Those that are
+    // `taken` come on top, as they are met: a commit that failed has brought them back, activate them again.
+    std::vector<uint64_t> due(int64_t now_us, size_t limit, const std::function<bool(uint64_t)>& taken = nullptr);
     int64_t first_due_us(); // INT64_MAX when nothing waits
 
     // The next records after `after` (0 to begin: numbers start at 1) in order of number. Fewer than `limit`

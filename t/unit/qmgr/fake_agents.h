@@ -15,7 +15,7 @@
 
 namespace posthouse::test {
 
-enum class Does { Deliver, FailSite, Die, Hold, SayBusy };
+enum class Does { Deliver, FailSite, Die, Hold, SayBusy, DeliverAndLeave, HoldAndLeave };
 
 class Agents {
 public:
@@ -59,7 +59,9 @@ public:
             const Does what = plan.contains(request->nexthop) ? plan[request->nexthop] : Does::Deliver;
             if (what == Does::Die)
                 co_return;
-            if (what != Does::Hold)
+            if (what == Does::DeliverAndLeave || what == Does::HoldAndLeave)
+                REQUIRE(channel.post(queue::AgentLeaving().to_frame()));
+            if (what != Does::Hold && what != Does::HoldAndLeave)
                 REQUIRE(channel.post(answer(*request, what).to_frame()));
         }
     }
@@ -74,7 +76,7 @@ public:
             done.site_dsn = "4.4.1";
             done.site_text = "connect: Connection refused";
         }
-        for (size_t i = 0; i < request.indexes.size() && what == Does::Deliver; ++i) {
+        for (size_t i = 0; i < request.indexes.size() && (what == Does::Deliver || what == Does::DeliverAndLeave); ++i) {
             const auto reply = replies.find(request.envelope.recipients[i].address);
             queue::RecipientOutcome outcome(0, 0, queue::DeliveryStatus::Delivered, "2.0.0", "ok");
             outcome.action = queue::DeliveryAction::Relayed;

@@ -11,9 +11,11 @@
 #include "t/unit/qmgr/fake_agents.h"
 
 #include <algorithm>
+#include <csignal>
 #include <fcntl.h>
 #include <filesystem>
 #include <optional>
+#include <sys/resource.h>
 
 using namespace posthouse;
 using namespace posthouse::qmgr;
@@ -180,6 +182,28 @@ public:
 };
 
 constexpr const char* sender = "sender@home.example";
+
+// While it lives, no file of this process grows beyond its first page, as on a full disk: LMDB cannot commit.
+class FullDisk {
+public:
+    FullDisk() : earlier_action_(std::signal(SIGXFSZ, SIG_IGN))
+    {
+        REQUIRE(::getrlimit(RLIMIT_FSIZE, &earlier_) == 0);
+        const rlimit page{4096, earlier_.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_FSIZE, &page) == 0);
+    }
+    ~FullDisk()
+    {
+        ::setrlimit(RLIMIT_FSIZE, &earlier_);
+        std::signal(SIGXFSZ, earlier_action_);
+    }
+    FullDisk(const FullDisk&) = delete;
+    FullDisk& operator=(const FullDisk&) = delete;
+
+private:
+    rlimit earlier_{};
+    void (*earlier_action_)(int);
+};
 
 } // namespace
 
@@ -696,4 +720,26 @@ TEST_CASE("a message with more recipients than the active set may have leaves ro
     REQUIRE(bench.until([&] { return bench.tried("r0@slow.example") == 1; }));
     bench.put(sender, {"friend@fast.example"});
     CHECK(bench.until([&] { return bench.tried("friend@fast.example") == 1; }));
+}
+
+TEST_CASE("a message is tried once at a time, also when the index cannot note that it is being tried")
+{
+    Bench bench("maximal_backoff_time = 1s");
+    bench.reply("a@slow.example", DeliveryStatus::Deferred, "4.2.0", "try later");
+    bench.put(sender, {"a@slow.example"});
+    REQUIRE(bench.waits_in(queue::Deferred));
+    bench.agents->plan["slow.example"] = Does::Hold;
+    {
+        const FullDisk full;
+        REQUIRE(bench.until([&] { return bench.tried("a@slow.example") == 2; }));
+    }
+    // Each of these makes the index say what is due.
+    bench.reply("b@fast.example", DeliveryStatus::Deferred, "4.2.0", "try later");
+    bench.put(sender, {"b@fast.example"});
+    REQUIRE(bench.until([&] { return bench.tried("b@fast.example") == 3; }));
+    CHECK(bench.tried("a@slow.example") == 2);
+    bench.agents->replies.clear();
+    bench.agents->plan.clear();
+    bench.agents.emplace(bench.loop, cat(bench.folder.path(), "/queue/private/smtp")); // the delivery is lost
+    CHECK(bench.empty_in_time());
 }

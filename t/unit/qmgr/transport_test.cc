@@ -284,6 +284,32 @@ TEST_CASE("54: after a reload what runs is finished by the old agent, and what c
     CHECK(bench.owner.reasons.empty());
 }
 
+TEST_CASE("56: an agent that leaves finishes what it has got, and what comes goes to a new one")
+{
+    Bench bench;
+    bench.agents.plan["x"] = Does::HoldAndLeave;
+    bench.add("x");
+    REQUIRE(bench.until([&] { return bench.agents.seen.size() == 1; }));
+    bench.loop.run_once(Duration::milliseconds(20));
+    bench.add("y");
+    REQUIRE(bench.until([&] { return bench.owner.delivered == 1; }));
+    CHECK(bench.agents.connections == 2);
+    CHECK(bench.transport->running() == 1);
+    CHECK(bench.agents.agent_of["y"] != bench.agents.agent_of["x"]);
+    CHECK(bench.owner.reasons.empty());
+}
+
+TEST_CASE("56: the connection of an agent that leaves ends with its last delivery, and nothing is repeated")
+{
+    Bench bench;
+    bench.agents.plan["x"] = Does::DeliverAndLeave;
+    for (int i = 0; i < 5; ++i)
+        bench.add("x");
+    REQUIRE(bench.until([&] { return bench.owner.delivered == 5 && bench.transport->agents() == 0; }));
+    CHECK(bench.agents.seen.size() == 5);
+    CHECK(bench.owner.reasons.empty());
+}
+
 TEST_CASE("with recipient limit 1 each recipient is a destination of its own")
 {
     Bench bench;

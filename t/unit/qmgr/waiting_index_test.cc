@@ -258,6 +258,17 @@ TEST_CASE("a message that leaves the index in the middle of its pieces ends with
     CHECK_FALSE(index->next_piece(cursor, 5000, piece));
 }
 
+TEST_CASE("messages that are taken already leave their place among the due ones to others")
+{
+    Loop loop;
+    const Folder folder;
+    auto index = opened(loop, folder);
+    for (const uint64_t number : {1, 2, 3, 4})
+        index->put(message(number, now_us - 10 + static_cast<int64_t>(number)));
+    const auto taken = [](uint64_t number) { return number <= 2; };
+    CHECK(index->due(now_us, 1, taken) == std::vector<uint64_t>{1, 2, 3});
+}
+
 TEST_CASE("a record's times and marks change without its recipients being read")
 {
     Loop loop;
