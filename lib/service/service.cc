@@ -478,6 +478,7 @@ std::unique_ptr<config::Config> read_configuration(const CommandLine& line, cons
 int run(int argc, char** argv, const Spec& spec, Factory factory)
 {
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGIO, SIG_IGN); // somebody opens a file that qmgr has a lease on (lib/queue/slot_pool_supply.cc)
     hold_reload(SIG_BLOCK);
     if (argc == 2 && std::string_view(argv[1]) == "--help") {
         const std::string text = cat(spec.program, " is a part of the mail system, started by master: see ", spec.program,

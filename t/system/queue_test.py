@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -185,6 +186,16 @@ class Waiting(harness.TestCase):
             post.stop()
             post.start()
             self.assertEqual(self.wait_until(post.queue, "queue after restart"), before)
+
+    def test_whoever_opens_a_queue_file_does_not_end_the_one_who_leases_it(self):
+        # A lease that is broken is told by SIGIO, which ends a process that does not care for it.
+        with harness.Instance(self) as post:
+            pids = {name: post.pids(name) for name in ("qmgr", "smtpd")}
+            for program in pids:
+                post.kill(program, signal.SIGIO)
+            post.send("you@example.org", ["friend@example.com"], "Still there.")
+            post.wait_mail("friend")
+            self.assertEqual({name: post.pids(name) for name in pids}, pids)
 
     def test_the_death_of_qmgr_loses_nothing(self):
         with harness.SinkServer(refuse({"@": "450 4.2.0 later"})) as sink:
