@@ -5,7 +5,8 @@ SYNOPSIS
     postsuper [-psSv] [-c DIR] [-d ID] [-e ID] [-f ID] [-h ID] [-H ID] [-r ID] [QUEUE...]
 DESCRIPTION
     postsuper changes what becomes of messages in the queue. It gives its orders to the queue manager, qmgr(8);
-    while none runs it changes the queue files itself. It is for those who may write to the queue.
+    while none runs it changes the queue files itself, and none can start meanwhile. It is for those who may write to the
+    queue.
 
     ID is a queue ID as postqueue(1) shows it, "-" to read IDs from standard input (the first word of each line),
     or ALL: every message, or with ALL:QUEUE every message in incoming, active, deferred, hold or corrupt. QUEUE
@@ -37,6 +38,8 @@ SEE ALSO
 #include "lib/base/cat.h"
 #include "lib/ipc/channel.h"
 #include "lib/queue/queue_id.h"
+#include "lib/queue/slot_files.h"
+#include "lib/service/directories.h"
 #include "tools/control_client.h"
 #include "tools/queue_act.h"
 #include "tools/queue_ids.h"
@@ -61,6 +64,8 @@ constexpr const char* usage =
     "queue_id: an ID, - for standard input, ALL, ALL:queue\n";
 
 constexpr size_t ids_in_a_frame = 5000;
+constexpr Duration patience = Duration::seconds(5);
+constexpr useconds_t poll_us = 100000;
 
 struct ActionName {
     char letter;
@@ -148,12 +153,7 @@ std::optional<queue::ControlAct> request_of(const Order& order, uint8_t queues)
 // Carries the orders out, by qmgr or without it.
 class Orders {
 public:
-    Orders(std::string queue_directory, bool verbose) : directory_(std::move(queue_directory)), verbose_(verbose)
-    {
-        auto connected = tools::ControlClient::connect(directory_);
-        if (connected)
-            client_ = *std::move(connected);
-    }
+    Orders(std::string queue_directory, bool verbose) : directory_(std::move(queue_directory)), verbose_(verbose) {}
 
     bool carry_out(const Order& order, const queue::ControlAct& act)
     {
@@ -181,8 +181,15 @@ public:
 private:
     bool act_on(const Order& order, const queue::ControlAct& act, uint64_t& count)
     {
-        if (!client_)
-            return take(tools::act_on_files(directory_, act, [&](const std::string& id) { tell(order, id); }), count);
+        if (auto reached = reach(); !reached) {
+            say(cat("fatal: ", reached.error().full_text()));
+            return false;
+        }
+        if (!client_) {
+            const auto end = tools::act_on_files(directory_, act, [&](const std::string& id) { tell(order, id); });
+            lock_.reset();
+            return take(end, count);
+        }
         auto end = client_->ask(act.to_frame());
         if (!take(end, count))
             return false;
@@ -191,6 +198,28 @@ private:
                 tell(order, id);
         }
         return true;
+    }
+    // The queue manager; or its lock on the queue, so that none runs or starts until the files have been changed. A
+    // manager that has the lock and cannot be reached is on its way up or down, or has no room for one more client.
+    Result<void> reach()
+    {
+        for (const Instant limit = Instant::now() + patience; !client_; ::usleep(poll_us)) {
+            auto connected = tools::ControlClient::connect(directory_);
+            if (connected) {
+                client_ = *std::move(connected);
+                break;
+            }
+            auto lock = queue::SlotFiles(directory_).lock_queue(Duration());
+            if (lock) {
+                lock_ = *std::move(lock);
+                break;
+            }
+            if (lock.error().kind() != ErrorKind::Temporary)
+                return std::move(lock.error());
+            if (Instant::now() >= limit)
+                return std::move(connected.error()).within("a queue manager runs, but cannot be reached");
+        }
+        return Result<void>();
     }
     bool take(const Result<queue::ControlEnd>& end, uint64_t& count)
     {
@@ -210,12 +239,17 @@ private:
     std::string directory_;
     bool verbose_;
     std::unique_ptr<tools::ControlClient> client_; // null: no queue manager runs
+    UniqueFd lock_;                                // then
 };
 
-bool check(const std::string& queue_directory, bool verbose)
+bool check(const config::Config& config, bool verbose)
 {
+    if (const auto made = service::make_directories(config); !made) {
+        say(cat("fatal: ", made.error().full_text()));
+        return false;
+    }
     bool sound = true;
-    const auto whole = tools::check_structure(queue_directory, [&](const std::string& path, const std::string& why) {
+    const auto whole = tools::check_structure(config.text("queue_directory"), [&](const std::string& path, const std::string& why) {
         say(cat("warning: ", path, ": ", why));
         sound = false;
     });
@@ -243,7 +277,7 @@ int main(int argc, char** argv)
     if (!config)
         return EX_CONFIG;
     const std::string& queue_directory = config->text("queue_directory");
-    bool ok = !options->check || check(queue_directory, options->verbose);
+    bool ok = !options->check || check(*config, options->verbose);
     if (options->orders.empty())
         return ok ? EX_OK : 1;
     Orders orders(queue_directory, options->verbose);

@@ -26,11 +26,39 @@ struct CloseDirectory {
     void operator()(DIR* directory) const { ::closedir(directory); }
 };
 
-Result<void> make_directory(const std::string& path)
+// Root only makes what is missing (postsuper): the queue manager, as whom mail/ belongs to, has to get at it.
+Result<void> give_to_owner(int fd, const std::string& path, const std::string& mail)
 {
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-        return Error::system(cat("mkdir ", path), errno);
+    struct stat owner {};
+    if (::geteuid() != 0)
+        return Result<void>();
+    if (::stat(mail.c_str(), &owner) != 0 || ::fchown(fd, owner.st_uid, owner.st_gid) != 0)
+        return Error::system(cat("chown ", path), errno);
     return Result<void>();
+}
+
+Result<void> make_directory(const std::string& path, const std::string& mail)
+{
+    if (::mkdir(path.c_str(), 0700) != 0) {
+        if (errno == EEXIST)
+            return Result<void>();
+        return Error::system(cat("mkdir ", path), errno);
+    }
+    const auto made = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+    if (!made)
+        return made.error();
+    return give_to_owner(made->get(), path, mail);
+}
+
+// Made by the first one to lock it. Only a file of one's own making is given away.
+Result<UniqueFd> open_lock(const std::string& path, const std::string& mail)
+{
+    auto made = open_at(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL);
+    if (!made && made.error().errno_value() == EEXIST)
+        return open_at(AT_FDCWD, path, O_RDWR);
+    if (made)
+        RETURN_IF_ERROR(give_to_owner(made->get(), path, mail));
+    return made;
 }
 
 // Space for the whole slot, where the file system can promise it: later writes change no metadata.
@@ -48,12 +76,12 @@ std::string SlotFiles::path(uint64_t number) const { return cat(directory_, '/',
 Result<void> SlotFiles::make_directories() const
 {
     const std::string mail = cat(directory_, '/', mail_directory);
-    RETURN_IF_ERROR(make_directory(mail));
+    RETURN_IF_ERROR(make_directory(mail, mail));
     for (unsigned i = 0; i < directory_count; ++i) {
         const std::string slot = path(i);
-        RETURN_IF_ERROR(make_directory(slot.substr(0, slot.rfind('/'))));
+        RETURN_IF_ERROR(make_directory(slot.substr(0, slot.rfind('/')), mail));
     }
-    RETURN_IF_ERROR(make_directory(cat(directory_, '/', corrupt_directory)));
+    RETURN_IF_ERROR(make_directory(cat(directory_, '/', corrupt_directory), mail));
     RETURN_IF_ERROR(sync_directory(mail));
     return sync_directory(directory_);
 }
@@ -81,8 +109,8 @@ Result<bool> SlotFiles::lock(int fd)
 
 Result<UniqueFd> SlotFiles::lock_queue(Duration patience) const
 {
-    RETURN_IF_ERROR(make_directory(cat(directory_, '/', mail_directory)));
-    auto file = open_at(AT_FDCWD, cat(directory_, '/', mail_directory, "/lock"), O_RDWR | O_CREAT);
+    const std::string mail = cat(directory_, '/', mail_directory);
+    auto file = open_lock(cat(mail, "/lock"), mail);
     if (!file)
         return file;
     const Instant limit = Instant::now() + patience;

@@ -21,7 +21,7 @@ public:
     const std::string& directory() const { return directory_; }
     std::string path(uint64_t number) const;
 
-    // mail/, mail/00 to mail/ff, corrupt/: durable when it returns.
+    // mail/, mail/00 to mail/ff, corrupt/: durable when it returns. What root makes belongs to the owner of mail/.
     Result<void> make_directories() const;
 
     // O_NOFOLLOW, and only a regular file.
@@ -31,8 +31,9 @@ public:
     // The exclusive lock that a lease is; false when somebody has it.
     static Result<bool> lock(int fd);
 
-    // The queue's own lock, mail/lock: only one queue manager at a time. One that was orphaned when master was
-    // killed is waited for, up to `patience`. Held as long as the descriptor is open.
+    // The queue's own lock, mail/lock: only one queue manager at a time, and no command that changes files beside it.
+    // One that was orphaned when master was killed is waited for, up to `patience`; then a temporary error. Held as
+    // long as the descriptor is open.
     Result<UniqueFd> lock_queue(Duration patience) const;
 
     struct Created {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """postsuper and postcat, with a running queue manager and without."""
+import fcntl
 import glob
 import os
 import re
@@ -61,6 +62,40 @@ class Operator(harness.TestCase):
             self.assertNotIn("/mail/", post.tool("postsuper", "-s").stderr)
             post.start()
             post.wait_queue(0)
+
+    def test_no_file_is_changed_beside_a_queue_manager_that_cannot_be_reached(self):
+        with self.instance() as post:
+            ids = self.fill(post, 1)
+            door = os.path.join(post.spool, "public", "qmgr")
+            os.rename(door, door + ".away")
+            done = post.tool("postsuper", "-h", ids[0], check=False)
+            os.rename(door + ".away", door)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("postsuper: fatal: a queue manager runs, but cannot be reached: ", done.stderr)
+            self.assertNotIn("placed on hold", done.stderr)
+            self.assertEqual(self.names(post)[ids[0]], "deferred")
+            post.kill("qmgr") # the next one reads the files
+            self.wait_until(lambda: post.pids("qmgr") and self.names(post).get(ids[0]), "qmgr runs again")
+            self.assertEqual(self.names(post)[ids[0]], "deferred")
+
+    def test_no_queue_manager_starts_while_files_are_changed(self):
+        with self.instance() as post:
+            ids = self.fill(post, 1)
+            post.stop()
+            with open(os.path.join(post.spool, "mail", "lock"), "r+b") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX) # as another postsuper, or the last qmgr on its way down
+                done = post.tool("postsuper", "-h", ids[0], check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("a queue manager runs, but cannot be reached", done.stderr)
+            self.assertIn("placed on hold", post.tool("postsuper", "-h", ids[0]).stderr)
+
+    def test_a_repeated_parameter_in_main_cf_is_no_news_for_those_who_look_at_the_queue(self):
+        with harness.Instance(self, main_cf="delay_warning_time = 1h\ndelay_warning_time = 2h\n") as post:
+            self.assertIn("replaces the value of line", post.tool("posthouse", "check").stderr)
+            for command in (["mailq"], ["postqueue", "-p"], ["postqueue", "-f"], ["postsuper", "-h", "ALL"],
+                            ["postmap", "-q", "a", "inline:{a=b}"]):
+                with self.subTest(command[0]):
+                    self.assertEqual(post.tool(*command).stderr, "")
 
     def test_what_was_held_while_the_system_was_down_is_held_when_it_runs_again(self):
         with self.instance() as post:

@@ -3,6 +3,7 @@
 open files. Needs root; without it, only what holds for an ordinary user's instance is looked at."""
 import ctypes
 import errno
+import glob
 import grp
 import os
 import pwd
@@ -234,6 +235,26 @@ class Privileges(harness.TestCase):
                 self.assertEqual(self.first_bytes(program, b"/private/virtual"), b"")
         # And they work on.
         self.post.send("you@example.org", ["friend@example.com"], "Still there.")
+        self.post.wait_mail("friend", 2)
+
+    def test_what_root_makes_in_the_queue_belongs_to_the_mail_owner(self):
+        self.post.send("you@example.org", ["friend@waits.example"], "Patience.")
+        self.post.wait_log("to=<friend@waits.example>.* status=deferred")
+        self.post.stop()
+        mail = os.path.join(self.post.spool, "mail")
+        os.unlink(os.path.join(mail, "lock"))
+        for folder in glob.glob(os.path.join(mail, "??")):
+            if not os.listdir(folder):
+                os.rmdir(folder)
+        self.post.tool("postsuper", "-s")
+        self.assertEqual(len(glob.glob(os.path.join(mail, "??"))), 256)
+        self.assertIn("placed on hold", self.post.tool("postsuper", "-h", "ALL").stderr)
+        owner = pwd.getpwnam(MAIL_OWNER)
+        for path in [mail] + glob.glob(os.path.join(mail, "*")):
+            self.assertEqual((os.stat(path).st_uid, os.stat(path).st_gid), (owner.pw_uid, owner.pw_gid), path)
+        self.post.start()
+        self.wait_until(lambda: [e["queue_name"] for e in self.post.queue()] == ["hold"], "the hold is seen")
+        self.post.send("you@example.org", ["friend@example.com"], "It works on.")
         self.post.wait_mail("friend", 2)
 
     def test_only_root_acts_on_messages(self):
