@@ -91,11 +91,16 @@ std::unique_ptr<config::Config> command_config(const std::string& directory_opti
     }
     std::vector<config::Fault> faults;
     auto config = config::Config::load(*directory, config::Overrides(), faults);
-    for (const config::Fault& fault : faults)
-        complain(program, cat(fault.warning ? "warning: " : "fatal: ", fault.to_text()));
     if (config)
         return std::move(*config);
-    if (faults.empty())
+    bool told = false;
+    for (const config::Fault& fault : faults) {
+        if (fault.warning) // for `posthouse check`
+            continue;
+        complain(program, cat("fatal: ", fault.to_text()));
+        told = true;
+    }
+    if (!told)
         complain(program, cat("fatal: ", config.error().full_text()));
     return nullptr;
 }

@@ -15,8 +15,8 @@ enum class ListingStyle : unsigned char { Table, Json };
 // an exit code of sysexits.h. `program` is the name in messages.
 int show_queue(const config::Config& config, ListingStyle style, std::string_view program);
 
-// Config for a command: -c or MAIL_CONFIG or the built-in directory; faults go to standard error. Null
-// when it cannot be used.
+// Config for a command: -c or MAIL_CONFIG or the built-in directory; null when it cannot be used, with all faults on
+// standard error. Mere warnings are left to `posthouse check`.
 std::unique_ptr<config::Config> command_config(const std::string& directory_option, std::string_view program);
 
 } // namespace posthouse::tools

@@ -121,7 +121,8 @@ std::unique_ptr<TableCommand> TableCommand::start(const std::string& program, co
     std::vector<config::Fault> faults;
     auto config = config::Config::load(config::Config::directory_from(directory), config::Overrides(), faults);
     for (const config::Fault& fault : faults)
-        log::write(fault.warning ? log::Level::Warning : log::Level::Error, fault.to_text());
+        if (!fault.warning) // those are for `posthouse check`
+            log::error(fault.to_text());
     if (!config) {
         if (config::usable(faults)) // else they have said it
             log::error(config.error().full_text());
