@@ -169,7 +169,7 @@ class Waiting(harness.TestCase):
                 post.wait_queue(2)
                 post.tool("postqueue", "-s", "two.example")
                 self.assertEqual([e["queue_id"] for e in post.wait_queue(1)], [ids[2]])
-                self.assertEqual(post.tool("postqueue", "-i", "nonsense", check=False).returncode, 1)
+                self.assertEqual(post.tool("postqueue", "-i", "nonsense", check=False).returncode, 64)
 
     def test_defer_transports_keeps_mail_until_a_flush(self):
         with harness.SinkServer() as sink:
