@@ -5,14 +5,15 @@
 #include "lib/log/log.h"
 #include "lib/queue/log_outcome.h"
 
-#include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 
 namespace posthouse::local {
 
 namespace {
 constexpr uint32_t most_requests = 200;
 constexpr size_t recipients_at_a_time = 50; // of one request
+constexpr Duration last_flush = Duration::seconds(30);
 
 queue::RecipientOutcome to_record(const queue::DeliveryRequest& request, size_t position, Outcome outcome,
                                   const std::string& relay, int64_t started_us)
@@ -38,6 +39,9 @@ Task<void> AgentSession::run()
     const queue::AgentHello hello(static_cast<uint32_t>(::getpid()), most_requests);
     if (!channel_.post_or_end(hello.to_frame()))
         co_return;
+    greeted_ = true;
+    if (draining_)
+        channel_.post_or_end(queue::AgentLeaving().to_frame());
     while (true) {
         auto frame = co_await channel_.receive(Deadline::never());
         if (!frame) {
@@ -52,11 +56,11 @@ Task<void> AgentSession::run()
             log::warning("connection from qmgr: ", request.error().full_text());
             break;
         }
-        ++under_way_;
         deliveries_.spawn(deliver(std::move(*request)));
     }
     deliveries_.cancel_all();
     co_await deliveries_.drained();
+    (void)co_await channel_.wait_below(0, Deadline::after(last_flush));
 }
 
 Task<void> AgentSession::deliver(queue::DeliveryRequest request)
@@ -78,8 +82,6 @@ Task<void> AgentSession::deliver(queue::DeliveryRequest request)
         }
     }
     queue::post_done(channel_, std::move(done)); // what cannot be sent ends run() as well
-    --under_way_;
-    end_if_drained();
 }
 
 // Takes the next recipient until there is none.
@@ -108,16 +110,8 @@ void AgentSession::defer_all(const queue::DeliveryRequest& request, const Error&
 
 void AgentSession::drain()
 {
-    draining_ = true;
-    end_if_drained();
-}
-
-void AgentSession::end_if_drained()
-{
-    if (!draining_ || under_way_ > 0)
-        return;
-    channel_.flush_now();
-    ::shutdown(channel_.fd(), SHUT_RDWR);
+    if (!std::exchange(draining_, true) && greeted_)
+        channel_.post_or_end(queue::AgentLeaving().to_frame());
 }
 
 } // namespace posthouse::local

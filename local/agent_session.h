@@ -23,15 +23,14 @@ public:
     AgentSession(const AgentSession&) = delete;
     AgentSession& operator=(const AgentSession&) = delete;
 
-    Task<void> run(); // until qmgr closes, or drain() has taken effect
-    void drain();     // no new work is expected: end when what is under way is done
+    Task<void> run(); // until qmgr closes
+    void drain();     // asks qmgr for no more work; it closes when all that it has sent is done
 
 private:
     Task<void> deliver(queue::DeliveryRequest request);
     Task<void> deliver_some(const queue::DeliveryRequest& request, const MessageHead& head, size_t& next,
                             queue::DeliveryDone& done);
     void defer_all(const queue::DeliveryRequest& request, const Error& error, queue::DeliveryDone& done);
-    void end_if_drained();
 
     Loop& loop_;
     ThreadPool& pool_;
@@ -39,7 +38,7 @@ private:
     std::string relay_;
     ipc::Channel channel_;
     bool draining_ = false;
-    size_t under_way_ = 0;
+    bool greeted_ = false;
     TaskGroup deliveries_; // last
 };
 

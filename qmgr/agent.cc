@@ -92,6 +92,11 @@ bool Agent::take_frame(const ipc::Frame& frame)
         auto done = queue::DeliveryDone::from_frame(frame);
         return done && take_done(std::move(*done));
     }
+    if (frame.type == queue::AgentLeaving::type && queue::AgentLeaving::from_frame(frame)) {
+        retire();
+        listener_.agent_leaving(*this);
+        return true;
+    }
     return false;
 }
 

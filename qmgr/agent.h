@@ -28,6 +28,7 @@ class AgentListener {
 public:
     virtual ~AgentListener() = default;
     virtual void agent_ready(Agent& agent) = 0;
+    virtual void agent_leaving(Agent& agent) = 0; // it takes no more: another one is needed
     virtual void recipient_answered(Delivery& delivery, queue::RecipientOutcome outcome) = 0;
     virtual void delivery_done(Agent& agent, std::unique_ptr<Delivery> delivery, queue::DeliveryDone done) = 0;
 };

@@ -163,6 +163,11 @@ void Transport::agent_ready(Agent&)
     dispatch_soon();
 }
 
+void Transport::agent_leaving(Agent&)
+{
+    dispatch_soon();
+}
+
 void Transport::agent_over(Agent& agent, Agent::End end)
 {
     for (auto& [key, destination] : destinations_)

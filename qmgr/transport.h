@@ -65,6 +65,7 @@ public:
 
 private:
     void agent_ready(Agent& agent) override;
+    void agent_leaving(Agent& agent) override;
     void recipient_answered(Delivery& delivery, queue::RecipientOutcome outcome) override;
     void delivery_done(Agent& agent, std::unique_ptr<Delivery> delivery, queue::DeliveryDone done) override;
 

@@ -53,10 +53,12 @@ Task<void> Agent::serve()
 
 void Agent::stop(Stop how)
 {
+    if (how == Stop::WhenDone) {
+        channel_.post_or_end(queue::AgentLeaving().to_frame());
+        return;
+    }
     stopping_ = true;
     ::shutdown(channel_.fd(), SHUT_RD);
-    if (how == Stop::WhenDone)
-        return;
     for (const auto& [serial, running] : running_)
         if (!running->delivery.sending())
             running->task.cancel_all();

@@ -20,10 +20,11 @@ class Agent {
 public:
     Agent(Loop& loop, const Settings& settings, NameService& names, SessionCache& cache, UniqueFd connection);
 
-    // Until qmgr goes away, or stop() was called and all deliveries are over.
+    // Until qmgr closes, or stop(Soon) was called and what it leaves is over.
     Task<void> serve();
-    // Takes no more requests; qmgr gives to others what it has sent meanwhile. Soon: what is not being sent is
-    // given up, too. What was sent waits for its answer: it would arrive twice.
+    // WhenDone: asks qmgr for no more work; it closes when all that it has sent is done. Soon: takes no more
+    // requests, and gives up what is not being sent, so that qmgr gives both to others. What was sent waits for
+    // its answer: it would arrive twice.
     enum class Stop : unsigned char { WhenDone, Soon };
     void stop(Stop how);
 

@@ -190,4 +190,13 @@ Result<DeliveryCancel> DeliveryCancel::from_frame(const ipc::Frame& frame)
     return cancel;
 }
 
+ipc::Frame AgentLeaving::to_frame() const { return ipc::Frame(type, ""); }
+
+Result<AgentLeaving> AgentLeaving::from_frame(const ipc::Frame& frame)
+{
+    if (!is_frame(frame, type, 0) || !frame.body.empty())
+        return malformed("AgentLeaving");
+    return AgentLeaving();
+}
+
 } // namespace posthouse::queue

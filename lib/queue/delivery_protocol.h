@@ -7,6 +7,9 @@
 //   agent -> qmgr  DeliveryDone      the rest of the outcomes, and what was wrong with the site as a whole
 //   qmgr -> agent  Cancel            stop this delivery when that is possible without a duplicate;
 //                                    it still ends with DeliveryDone
+//   agent -> qmgr  AgentLeaving      asks for no more work. What is sent before qmgr reads this is done as well;
+//                                    qmgr ends the connection when nothing of it is left, and goes to another
+//                                    process meanwhile
 //
 // A recipient without an outcome at DeliveryDone, or when the connection ends, is deferred by qmgr.
 #pragma once
@@ -132,6 +135,15 @@ public:
 
     ipc::Frame to_frame() const;
     static Result<DeliveryCancel> from_frame(const ipc::Frame& frame);
+};
+
+class AgentLeaving {
+public:
+    static constexpr uint16_t type = 0x0206;
+    AgentLeaving() = default;
+
+    ipc::Frame to_frame() const;
+    static Result<AgentLeaving> from_frame(const ipc::Frame& frame);
 };
 
 } // namespace posthouse::queue

@@ -51,7 +51,7 @@ constexpr void (*checks[])(const std::string&) = {
     check<AgentHello>,     check_with_descriptor<DeliveryRequest>, check<RecipientOutcome>,
     check<DeliveryDone>,   check<DeliveryCancel>, check<ControlList>,
     check<ListEntry>,      check<ControlFlush>,  check<ControlAct>,
-    check<ControlStatus>,  check<ControlEnd>,
+    check<ControlStatus>,  check<ControlEnd>,    check<AgentLeaving>,
 };
 
 } // namespace

@@ -165,6 +165,75 @@ mail_spool_directory = {folder}/spool-mail
             self.assertEqual(len(post.mail("copy")), 1)
 
 
+class ChangedTables(harness.TestCase):
+    """A mailbox that somebody keeps locked holds a delivery in the process, which so is never without work."""
+
+    def deliver_with_a_change_of_tables(self, post, locked, change, sent_to_the_new_place):
+        """`locked`: the address and path of an mbox; `change` alters a table; then the other function is true."""
+        address, box = locked
+        harness.wait_until(lambda: post.send("you@example.org", ["user@example.com"], "warm up") and post.mail("user"), "start")
+        self.lock(post, box)
+        post.send("you@example.org", [address], "kept waiting")
+        numbers = []
+
+        def under_load():
+            numbers.append(len(numbers))
+            post.send("you@example.org", ["user@example.com"], "number %d." % numbers[-1])
+            return sent_to_the_new_place()
+        for _ in range(5):
+            under_load()
+        change()
+        harness.wait_until(under_load, "mail by the new table")
+        self.assertFalse(os.path.exists(box) and read(box))  # the old process still had its work
+        os.unlink(box + ".lock")
+        harness.wait_until(lambda: "kept waiting" in read(box), "the locked mailbox's message")
+        post.wait_queue(0)
+        self.assertEqual(read(box).count("kept waiting"), 1)
+        found = sorted(int(n) for m in post.mail("user") for n in re.findall(r"number (\d+)\.", m))
+        self.assertEqual(found, numbers)  # each of them, once
+        self.assertNotRegex(post.log(), "status=(deferred|bounced)|deliveries to be repeated")
+
+    def lock(self, post, box):
+        with open(box + ".lock", "w"):
+            pass
+        if os.geteuid() == 0:
+            os.chown(box + ".lock", post.user.pw_uid, post.user.pw_gid)
+
+    def test_virtual_uses_changed_tables_while_it_has_work_without_end_and_repeats_nothing(self):
+        post = harness.Instance(self, main_cf="""
+deliver_lock_attempts = 500
+virtual_mailbox_maps = texthash:{etc}/boxes
+""")
+        post.write("boxes", "user@example.com user/\nlocked@example.com locked.box\nmoved@example.com old-place/\n")
+        with post:
+            def moved():
+                post.send("you@example.org", ["moved@example.com"], "moving")
+                return post.mail("new-place")
+            box = os.path.join(post.folder, "mail", "locked.box")
+            self.deliver_with_a_change_of_tables(
+                post, ("locked@example.com", box),
+                lambda: post.write("boxes", read(os.path.join(post.etc, "boxes")).replace("old-place", "new-place")), moved)
+
+    def test_local_uses_changed_aliases_while_it_has_work_without_end_and_repeats_nothing(self):
+        user = the_user().pw_name
+        post = harness.Instance(self, main_cf="""
+deliver_lock_attempts = 500
+mydestination = here.example
+alias_maps = texthash:{etc}/aliases.txt
+mail_spool_directory = {folder}/spool-mail
+""")
+        os.mkdir(os.path.join(post.folder, "spool-mail"))
+        os.chmod(os.path.join(post.folder, "spool-mail"), 0o1777)
+        post.write("aliases.txt", "changing old@example.com\n")
+        with post:
+            def moved():
+                post.send("you@example.org", ["changing@here.example"], "moving")
+                return post.mail("new")
+            box = os.path.join(post.folder, "spool-mail", user)
+            self.deliver_with_a_change_of_tables(post, (user + "@here.example", box),
+                                                 lambda: post.write("aliases.txt", "changing new@example.com\n"), moved)
+
+
 class Damage(harness.TestCase):
     def test_a_message_damaged_on_the_disk_is_kept_and_never_delivered(self):
         with harness.Instance(self) as post:

@@ -73,18 +73,24 @@ TEST_CASE("an agent says hello, delivers, and answers each request")
     CHECK(peer.contents.size() == 2);
 }
 
-TEST_CASE("an agent that is told to stop ends its deliveries and answers for them")
+TEST_CASE("an agent that is to end when it is done asks for no more work and does what it has got, or is about to get")
 {
     Client client;
-    Peer peer(client.loop, {"S: 220 mx ESMTP\nC: EHLO\nS: 250-mx\nS: 250 PIPELINING\n" + transaction});
+    Peer peer(client.loop, {hello + transaction, hello + transaction});
     Pair pair(client);
     receive<queue::AgentHello>(client, pair);
     REQUIRE(pair.queue_manager->post(client.request(bracketed(peer), {"a@b.example"}).to_frame()));
     for (int i = 0; i < 100 && peer.connections == 0; ++i)
         client.loop.run_once(Duration::milliseconds(10));
     pair.agent->stop(smtp_client::Agent::Stop::WhenDone);
-    const auto done = receive<queue::DeliveryDone>(client, pair);
-    CHECK(done.outcomes.at(0).status == DeliveryStatus::Delivered);
+    auto on_its_way = client.request(bracketed(peer), {"b@b.example"});
+    on_its_way.serial = 8;
+    REQUIRE(pair.queue_manager->post(std::move(on_its_way).to_frame()));
+    receive<queue::AgentLeaving>(client, pair);
+    for (int i = 0; i < 2; ++i)
+        CHECK(receive<queue::DeliveryDone>(client, pair).outcomes.at(0).status == DeliveryStatus::Delivered);
+    CHECK_FALSE(pair.served);
+    pair.queue_manager.reset();
     for (int i = 0; i < 10 && !pair.served; ++i)
         client.loop.run_once(Duration::milliseconds(10));
     CHECK(pair.served);

@@ -102,6 +102,10 @@ public:
         REQUIRE(done);
         done->outcomes.insert(done->outcomes.begin(), ahead.begin(), ahead.end());
         session.drain();
+        frame = test::run_task(loop, qmgr.receive(soon));
+        REQUIRE(frame);
+        CHECK(queue::AgentLeaving::from_frame(*frame));
+        ::shutdown(qmgr.fd(), SHUT_RDWR);
         test::run_task(loop, wait_for(group));
         return std::move(*done);
     }

@@ -78,6 +78,7 @@ TEST_CASE("Messages between programs are decoded whole or not at all")
     done.outcomes = {outcome};
     check_strict(done);
     check_strict(DeliveryCancel(7));
+    check_strict(AgentLeaving());
     check_strict(ControlList());
     check_strict(ListEntry());
     check_strict(ControlFlush(FlushWhat::Site, "example.com"));
