@@ -146,7 +146,8 @@ HeaderItem HeaderScanner::next()
     const size_t line_end = find_line_end();
     if (line_end == npos && left.size() <= field_limit_)
         return {};
-    const std::string_view line = view_.substr(position_, std::min(line_end, view_.size()) - position_);
+    // No more of the line than is waited for when it comes byte by byte, so that the pieces make no difference.
+    const std::string_view line = view_.substr(position_, std::min(line_end - position_, field_limit_ + 1));
     const bool mailbox_line = first_line_ && is_mailbox_line(line) && line.ends_with('\n');
     first_line_ = false;
     if (mailbox_line)

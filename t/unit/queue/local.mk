@@ -5,6 +5,7 @@ TESTS += t/unit/queue/intake_test
 t_unit_queue_intake_test_SOURCES = \
 	%reldir%/drop_file_test.cc \
 	%reldir%/expansion_test.cc \
+	%reldir%/header_scanner_test.cc \
 	%reldir%/intake_fixture.h \
 	%reldir%/intake_test.cc \
 	%reldir%/rewrite_test.cc \
