@@ -1,7 +1,6 @@
-// main.cf, master.cf and what postconf does to them, from any bytes: no crash, no endless work, and a
-// configuration that is accepted has a proper value for every parameter.
+// main.cf, and what postconf does to it, from any bytes: no crash, no endless work, and a configuration that is
+// accepted has a proper value for every parameter.
 #include "lib/config/config.h"
-#include "lib/config/master_cf.h"
 #include "lib/config/params.h"
 #include "lib/config/value.h"
 #include "tools/config_edit.h"
@@ -26,14 +25,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
         (void)later_features_set(**config); // it must not crash
     } else if (faults.empty()) {
         abort();
-    }
-    auto plain = Config::parse("", Overrides(), faults);
-    (void)parse_master_cf(text, "master.cf", **plain, faults); // it must not crash
-    (void)(*plain)->expand(text);                              // nor this
-    auto entries = tools::read_master_entries(text);
-    if (!entries.empty()) {
-        entries.front().set_option("a", "b c");
-        (void)entries.front().to_text(true);
     }
     (void)tools::edit_main_cf(text, tools::EditAction::Set, {{"relayhost", "x"}});
     return 0;

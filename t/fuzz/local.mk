@@ -72,10 +72,12 @@ check_PROGRAMS += t/fuzz/fuzz_ipc
 t_fuzz_fuzz_ipc_SOURCES = %reldir%/fuzz_ipc.cc
 t_fuzz_fuzz_ipc_LDADD = $(FUZZ_LDADD)
 
-FUZZ_TARGETS += fuzz_main_cf
-check_PROGRAMS += t/fuzz/fuzz_main_cf
+FUZZ_TARGETS += fuzz_main_cf fuzz_master_cf
+check_PROGRAMS += t/fuzz/fuzz_main_cf t/fuzz/fuzz_master_cf
 t_fuzz_fuzz_main_cf_SOURCES = %reldir%/fuzz_main_cf.cc
 t_fuzz_fuzz_main_cf_LDADD = tools/libconfigtools.a $(FUZZ_LDADD)
+t_fuzz_fuzz_master_cf_SOURCES = %reldir%/fuzz_master_cf.cc
+t_fuzz_fuzz_master_cf_LDADD = tools/libconfigtools.a $(FUZZ_LDADD)
 
 FUZZ_TARGETS += fuzz_host_text fuzz_local_protocol fuzz_sendmail_options
 check_PROGRAMS += t/fuzz/fuzz_host_text t/fuzz/fuzz_local_protocol t/fuzz/fuzz_sendmail_options
