@@ -9,6 +9,9 @@
 //   holder -> qmgr  Committed      these messages are durable (several in one frame); not acknowledged
 //   holder -> qmgr  Dropped        these leases are given back unused, or broken by a failed sync
 //
+// After a reconnect the holder also gives back the slots of the last messages that it told of: the qmgr that heard it may
+// be dead, and the next one looks into them before all that is old.
+//
 // When the connection ends qmgr examines every slot that was leased on it.
 #pragma once
 

@@ -29,6 +29,8 @@ constexpr Duration refusal_is_fresh = Duration::seconds(1);
 // A notice with a larger envelope than this is not sent; qmgr reads the file instead.
 constexpr size_t largest_notice = 1 << 20;
 constexpr size_t most_bytes_in_frame = 2 << 20;
+// Notices that may lie unread in the socket of a qmgr that dies, or be known to it alone.
+constexpr size_t most_remembered = 1000;
 
 struct HeldLease {
     LeasedSlot slot;
@@ -69,6 +71,7 @@ struct QueueClient::Impl final : SlotOwner, std::enable_shared_from_this<QueueCl
     size_t commits = 0;                  // under way
     std::vector<CommittedMessage> notices; // not yet posted
     std::vector<DroppedLease> drops;
+    std::deque<uint64_t> told; // slots of the last notices that were posted
     bool flush_posted = false;
 
     std::unique_ptr<ipc::Channel> channel; // null while not connected
@@ -92,6 +95,8 @@ struct QueueClient::Impl final : SlotOwner, std::enable_shared_from_this<QueueCl
     Task<void> run();
     Task<Error> talk();
     Result<void> say_hello();
+    void remember(const Committed& frame);
+    void remind();
     Result<void> take(ipc::Frame frame);
     Result<void> take_lease(ipc::Frame& frame);
     void request_more();
@@ -154,6 +159,7 @@ void QueueClient::Impl::flush()
             std::move(frame.messages.begin(), frame.messages.end(), notices.begin());
             return;
         }
+        remember(frame);
         notices.erase(notices.begin(), next);
     }
     while (channel && !drops.empty()) {
@@ -206,8 +212,32 @@ Task<Error> QueueClient::Impl::talk()
     }
 }
 
+void QueueClient::Impl::remember(const Committed& frame)
+{
+    for (const CommittedMessage& message : frame.messages)
+        told.push_back(message.number);
+    if (told.size() > most_remembered)
+        told.erase(told.begin(), told.end() - static_cast<ptrdiff_t>(most_remembered));
+}
+
+// The qmgr that heard of these may be dead. Given back, so to say, a slot is looked into before its turn in the scan.
+void QueueClient::Impl::remind()
+{
+    std::unordered_set<uint64_t> mine = in_use;
+    for (const HeldLease& lease : ready)
+        mine.insert(lease.slot.number);
+    for (const CommittedMessage& message : notices)
+        mine.insert(message.number);
+    for (const DroppedLease& lease : drops)
+        mine.insert(lease.number);
+    for (auto number = told.rbegin(); number != told.rend() && mine.size() < most_held_leases; ++number)
+        if (mine.insert(*number).second) // else the slot was leased again since: that message is done
+            drops.emplace_back(*number, false);
+}
+
 Result<void> QueueClient::Impl::say_hello()
 {
+    remind();
     LeaseHello hello;
     hello.role = role;
     hello.pid = static_cast<uint32_t>(::getpid());

@@ -165,7 +165,7 @@ Result<void> SlotPool::Impl::take_dropped(HolderId holder, uint64_t number, bool
     const auto claimed = claims.find(holder);
     if (claimed == claims.end() || claimed->second.erase(number) == 0)
         return Error(ErrorKind::Corrupt, cat("queue file ", number, " given back, which is not its own"));
-    if (locked.erase(number) > 0) {
+    if (locked.erase(number) > 0 || unscanned.erase(number) > 0) {
         if (is_broken)
             broken.insert(number);
         examine_later(number, Arrival::Examined);

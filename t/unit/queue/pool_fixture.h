@@ -29,11 +29,15 @@ public:
     {
         stop();
         listener = RecordingListener();
+        open_pool(disk);
+        auto scanned = run_task(loop, pool->scan());
+        REQUIRE(scanned);
+    }
+    void open_pool(queue::Disk* disk) // not scanned yet
+    {
         auto opened = queue::SlotPool::open(loop, threads, directory.path(), limits, listener, disk);
         REQUIRE(opened);
         pool = *std::move(opened);
-        auto scanned = run_task(loop, pool->scan());
-        REQUIRE(scanned);
     }
     void stop()
     {

@@ -3,6 +3,7 @@
 
 #include "lib/base/file.h"
 #include "lib/ipc/channel.h"
+#include "lib/queue/disk.h"
 #include "lib/queue/lease_desk.h"
 #include "t/unit/queue/pool_fixture.h"
 
@@ -11,6 +12,7 @@
 #include <optional>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 using namespace posthouse;
 using namespace posthouse::queue;
@@ -49,6 +51,27 @@ public:
     std::unique_ptr<Watch> watch;
     TaskGroup tasks;
 };
+
+// The scan begins when holders have long come back.
+class SlowSync final : public Disk {
+public:
+    ssize_t pwritev(int fd, const iovec* parts, int count, uint64_t offset) override
+    {
+        return system().pwritev(fd, parts, count, offset);
+    }
+    int fdatasync(int fd) override { return system().fdatasync(fd); }
+    int syncfs(int fd) override
+    {
+        ::usleep(500000);
+        return system().syncfs(fd);
+    }
+};
+
+Task<void> scan_all(SlotPool& pool)
+{
+    const auto scanned = co_await pool.scan();
+    CHECK(scanned);
+}
 
 class ClientFixture : public PoolFixture {
 public:
@@ -196,6 +219,28 @@ TEST_CASE("Leases and commits survive a restart of qmgr")
     CHECK(f.client->unfinished() == 0);
 }
 
+TEST_CASE("What a holder told a qmgr that died is what the next one looks into first")
+{
+    SlowSync disk;
+    ClientFixture f;
+    for (int i = 0; i < 20; ++i)
+        f.queue_message("old\r\n");
+    auto told = f.begin_by_client();
+    const std::string id = told->id();
+    REQUIRE(f.commit(*told));
+    f.turn_until([&] { return f.listener.arrived.size() == 21; });
+    f.stop_qmgr();
+    TaskGroup scan(f.loop);
+    f.listener = RecordingListener();
+    f.open_pool(&disk);
+    scan.spawn(scan_all(*f.pool));
+    f.desk = std::make_unique<Desk>(f, f.socket_path);
+    f.turn_until([&] { return !f.listener.arrived.empty(); });
+    CHECK(f.listener.arrived[0].message.id() == id);
+    f.turn_until([&] { return scan.size() == 0; });
+    CHECK(f.listener.arrived.size() == 21);
+}
+
 TEST_CASE("begin fails with 4.3.0 when there is no qmgr in time")
 {
     ClientFixture f;
@@ -289,4 +334,14 @@ TEST_CASE("A holder that breaks the protocol is dropped and its leases come back
     const auto end = run_task(f.loop, (*channel)->receive(Deadline::after(Duration::seconds(5))));
     CHECK_FALSE(end);
     f.turn_until([&] { return f.pool->counts().leased == 0; });
+}
+
+TEST_CASE("queue_lease_limit says how many slots a holder keeps in hand")
+{
+    std::vector<config::Fault> faults;
+    auto config = config::Config::parse("queue_lease_limit = 2\n", config::Overrides(), faults);
+    REQUIRE(config);
+    const QueueClientLimits limits(**config);
+    CHECK(limits.most_leases == 2);
+    CHECK(limits.fewest_leases == 2);
 }
