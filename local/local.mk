@@ -4,6 +4,7 @@ local_liblocal_a_SOURCES = \
 	%reldir%/agent.cc %reldir%/agent.h \
 	%reldir%/agent_session.cc %reldir%/agent_session.h \
 	%reldir%/alias_expansion.cc %reldir%/alias_expansion.h \
+	%reldir%/durable_name.cc %reldir%/durable_name.h \
 	%reldir%/forward.cc %reldir%/forward.h \
 	%reldir%/local_delivery.cc %reldir%/local_delivery.h \
 	%reldir%/mailbox_delivery.cc %reldir%/mailbox_delivery.h \

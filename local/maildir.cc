@@ -3,6 +3,7 @@
 
 #include "lib/base/cat.h"
 #include "lib/base/time.h"
+#include "local/durable_name.h"
 #include "local/message_copy.h"
 
 #include <algorithm>
@@ -62,19 +63,10 @@ Result<void> make_directories(const std::string& path)
     }
 }
 
-void sync_path(const std::string& path)
-{
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (fd)
-        ::fsync(fd.get());
-}
-
 Result<void> create_maildir(const std::string& path)
 {
     for (const char* part : {"/tmp", "/new", "/cur"})
         RETURN_IF_ERROR(make_directories(path + part));
-    sync_path(path);
-    sync_path(path.substr(0, path.rfind('/')));
     return Result<void>();
 }
 
@@ -110,6 +102,8 @@ Result<void> MaildirSet::open_directories(Maildir& maildir)
     }
     if (!fresh)
         return std::move(fresh.error());
+    // Whether made just now, or by an attempt that did not live to see it on the disk.
+    RETURN_IF_ERROR(sync_young_names(maildir.path + "/new"));
     struct stat status;
     if (::fstat(fresh->get(), &status) != 0)
         return Error::system(cat("stat maildir ", maildir.path), errno);

@@ -3,6 +3,7 @@
 
 #include "lib/base/cat.h"
 #include "lib/base/unique_fd.h"
+#include "local/durable_name.h"
 #include "local/message_copy.h"
 
 #include <algorithm>
@@ -159,6 +160,10 @@ MailboxResult append(const MailboxJob& job, const MailboxRules& rules, int messa
         return system_failure(cat("find the end of ", job.path), errno);
     if (rules.size_limit != 0 && static_cast<uint64_t>(end) + job.content.size > rules.size_limit)
         return MailboxResult(Status::Deferred, "4.2.2", cat("mailbox ", job.path, " is full"));
+    // One with content has a name on the disk; this one may have been made just now, or by an attempt that failed.
+    if (end == 0)
+        if (auto synced = sync_name(job.path); !synced)
+            return system_failure(cat("sync the folder of ", job.path), synced.error().errno_value());
     const auto give_up = [&](MailboxResult result) {
         if (::ftruncate(fd, end) == 0)
             ::fsync(fd);
@@ -186,14 +191,6 @@ MailboxResult write_to_device(const MailboxJob& job, int message, int fd)
     return MailboxResult(Status::Delivered, "2.0.0", cat("delivered to file: ", job.path));
 }
 
-// A new file's name must be durable as well.
-void sync_parent(const std::string& path)
-{
-    const UniqueFd fd(::open(path.substr(0, path.rfind('/') + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (fd)
-        ::fsync(fd.get());
-}
-
 } // namespace
 
 // Readable where that is allowed, for a look at its end.
@@ -209,10 +206,8 @@ UniqueFd open_mailbox(const std::string& path, int more_flags)
 MailboxResult deliver_to_mbox(const MailboxJob& job, const MailboxRules& rules, int message)
 {
     UniqueFd file = open_mailbox(job.path, 0);
-    bool created = false;
     if (!file && errno == ENOENT) {
         file = open_mailbox(job.path, O_CREAT | O_EXCL);
-        created = static_cast<bool>(file);
         if (!file && errno == EEXIST)
             file = open_mailbox(job.path, 0);
     }
@@ -232,10 +227,7 @@ MailboxResult deliver_to_mbox(const MailboxJob& job, const MailboxRules& rules, 
             return *fault;
     if (!same_file(file.get(), job.path))
         return MailboxResult(Status::Deferred, "4.2.0", cat("mailbox ", job.path, " was replaced meanwhile"));
-    MailboxResult result = append(job, rules, message, file.get());
-    if (created && result.status == Status::Delivered)
-        sync_parent(job.path);
-    return result;
+    return append(job, rules, message, file.get());
 }
 
 } // namespace posthouse::local

@@ -9,6 +9,7 @@ import subprocess
 import unittest
 
 import harness
+import inject
 
 
 def the_user():
@@ -304,6 +305,38 @@ class Virtual(harness.TestCase):
             harness.wait_until(all_there, "all thirty")
             for message in post.mail("box"):
                 self.assertTrue(message.endswith(".\n"))
+
+
+@unittest.skipIf(inject.why_not(), inject.why_not())
+class NewMailboxes(harness.TestCase):
+    """What is new has a name on the disk before its message counts as delivered, whichever attempt made it."""
+
+    def put_off_until_synced(self, path, folders, found):
+        """Mail for the mailbox at `path` waits, as often as it is tried, while one of `folders` cannot be synced."""
+        for folder in folders:
+            boxes = "virtual_mailbox_maps = inline:{{ new@example.com=%s, first@example.com=first/ }}\n" % path
+            with harness.Instance(self, main_cf=boxes) as post:
+                post.send("you@example.org", ["first@example.com"], "starts the worker")
+                post.wait_mail("first")
+                worker, = post.pids("local-worker")
+                with inject.Fault(worker, "fsync:error=EIO", os.path.join(post.folder, "mail", folder).rstrip("/")) as fault:
+                    post.send("you@example.org", ["new@example.com"], "something new")
+                    harness.wait_until(lambda: fault.hits() >= 2, "a second attempt that syncs " + folder)
+                    self.assertRegex(post.log(), r"to=<new@example.com>.*status=deferred \(sync .*folder .*: Input/output error")
+                    self.assertNotRegex(post.log(), "to=<new@example.com>.*status=sent")
+                harness.wait_until(lambda: found(post), "the message, when the disk works")
+                post.wait_queue(0)
+                self.assertEqual(found(post).count("something new\n"), 1)
+
+    def test_a_new_maildir_in_a_new_folder_is_delivered_to_once_all_of_them_are_synced(self):
+        self.put_off_until_synced("example.com/new/", ["example.com/new", "example.com", ""],
+                                  lambda post: "".join(post.mail("example.com/new")))
+
+    def test_a_new_mbox_is_delivered_to_once_its_name_is_synced(self):
+        def box(post):
+            path = os.path.join(post.folder, "mail", "new.box")
+            return os.path.exists(path) and read(path)
+        self.put_off_until_synced("new.box", [""], box)
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root")
