@@ -4,6 +4,7 @@ import glob
 import os
 import pwd
 import re
+import signal
 import stat
 import subprocess
 import unittest
@@ -293,6 +294,25 @@ class Virtual(harness.TestCase):
             post.kill("local-worker")
             post.send("you@example.org", ["box@example.com"], "after")
             post.wait_mail("box", 2)
+
+    def test_while_the_spawner_stands_still_workers_go_on_and_what_needs_a_new_one_waits(self):
+        with harness.Instance(self) as post:
+            post.send("you@example.org", ["box@example.com"], "before")
+            post.wait_mail("box")
+            self.assertEqual(post.kill("local-spawner", signal.SIGSTOP), 1)
+            try:
+                post.send("you@example.org", ["box@example.com"], "by the worker that runs")
+                post.wait_mail("box", 2)
+                post.kill("local-worker")
+                for i in range(3):
+                    post.send("you@example.org", ["other@example.com"], "needs a worker")
+                post.wait_queue(3)
+                self.assertEqual(post.mail("other"), [])
+            finally:
+                post.kill("local-spawner", signal.SIGCONT)
+            post.wait_mail("other", 3)
+            post.wait_queue(0)
+            self.assertEqual(len(post.mail("box")), 2)
 
     def test_workers_killed_at_any_time_lose_nothing(self):
         with harness.Instance(self) as post:
