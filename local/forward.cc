@@ -51,8 +51,11 @@ mail::Envelope Forwarder::envelope_for(const queue::DeliveryRequest& request, si
 
 Task<Result<void>> Forwarder::copy_content(const queue::DeliveryRequest& request, queue::Intake& intake)
 {
+    auto detached = queue::ContentReader(request.file.get(), request.content).detached();
+    if (!detached)
+        co_return std::move(detached.error());
     // Owners: this, and the work in the pool, which may outlast a cancelled task.
-    const auto reader = std::make_shared<queue::ContentReader>(request.file.get(), request.content);
+    const auto reader = std::make_shared<queue::ContentReader>(std::move(*detached));
     while (!reader->at_end()) {
         std::function<Result<std::string>()> work = [reader]() -> Result<std::string> {
             std::string piece(piece_size, '\0');

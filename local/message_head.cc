@@ -2,7 +2,7 @@
 #include "local/message_head.h"
 
 #include "lib/base/ascii.h"
-#include "lib/base/file.h"
+#include "lib/queue/content_reader.h"
 
 #include <algorithm>
 #include <functional>
@@ -54,14 +54,15 @@ Task<Result<MessageHead>> MessageHead::read(ThreadPool& pool, int file, queue::C
     if (header_ends_in(start) || (start.size() == first && first == content.size))
         co_return MessageHead(delivered_to_addresses(start));
 
-    const uint64_t offset = content.offset;
-    const auto size = static_cast<size_t>(std::min<uint64_t>(content.size, longest_head));
-    std::function<Result<std::string>()> work = [file, offset, size]() -> Result<std::string> {
-        std::string text(size, '\0');
-        auto got = pread_full(file, text.data(), size, offset);
+    const auto detached = queue::ContentReader(file, content).detached(); // the work may outlast a cancelled task
+    if (!detached)
+        co_return detached.error();
+    std::function<Result<std::string>()> work = [reader = *detached]() mutable -> Result<std::string> {
+        std::string text(longest_head, '\0');
+        const auto got = reader.next(text.data(), text.size());
         if (!got)
-            return std::move(got.error());
-        text.resize(*got);
+            return got.error();
+        text.resize(got->size());
         return text;
     };
     auto text = co_await in_pool(pool, std::move(work));

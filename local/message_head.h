@@ -19,7 +19,7 @@ class MessageHead {
 public:
     MessageHead() = default;
     explicit MessageHead(std::vector<std::string> delivered_to) : delivered_to_(std::move(delivered_to)) {}
-    // `file` must stay open until the task ends. Looks at 256 KB of header at most.
+    // `file` must stay open until the task ends, also by cancelling. Looks at 256 KB of header at most.
     static Task<Result<MessageHead>> read(ThreadPool& pool, int file, queue::ContentInfo content);
 
     bool was_delivered_to(std::string_view address) const; // ignoring case

@@ -5,28 +5,39 @@
 #pragma once
 
 #include "lib/base/result.h"
+#include "lib/base/unique_fd.h"
 #include "lib/queue/content_info.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string_view>
 
 namespace posthouse::queue {
 
 class ContentReader {
 public:
-    // `fd` must stay open; its file offset is not used.
+    // `fd` must stay open, but see detached(); its file offset is not used.
     ContentReader(int fd, const ContentInfo& content) : fd_(fd), content_(content) {}
 
     // Fills `into` with the next bytes and returns them; empty at the end. An Error of kind Corrupt, code
     // 4.3.0, instead of the last piece when file and intake disagree; of kind Temporary when the disk fails.
     Result<std::string_view> next(char* into, size_t size);
+    // The same out of the page cache; nullopt, with nothing done, when some of it would have to come from the disk.
+    Result<std::optional<std::string_view>> next_if_cached(char* into, size_t size);
+    // At the same place, with a descriptor of its own: for a thread that may outlast the owner of this one's.
+    Result<ContentReader> detached() const;
     bool at_end() const { return done_ == content_.size; }
     uint64_t done() const { return done_; }
 
 private:
-    const int fd_;
-    const ContentInfo content_;
+    size_t wanted(size_t size) const;
+    Result<std::string_view> take(std::string_view piece);
+
+    int fd_;
+    std::shared_ptr<const UniqueFd> owned_; // fd_, when detached; owners: the copies of this reader
+    ContentInfo content_;
     uint64_t done_ = 0;
     uint32_t sum_ = 0;
 };

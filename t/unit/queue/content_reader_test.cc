@@ -5,6 +5,8 @@
 #include "lib/queue/content_reader.h"
 #include "t/support/catch.h"
 
+#include <cstdlib>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -60,4 +62,40 @@ TEST_CASE("the last piece of content that was damaged on the disk is not handed 
     const ContentFile cut(content);
     REQUIRE(::ftruncate(cut.fd.get(), 1100) == 0);
     CHECK(cut.read(300) == "900 bytes, then damaged queue file: it ends within the content");
+}
+
+TEST_CASE("content that is in memory is read at once, and what is not is left to a reader with its own descriptor")
+{
+    const std::string content(10000, 'x');
+    char path[] = "/var/tmp/content-XXXXXX";
+    ContentFile cached(content);
+    cached.fd = UniqueFd(::mkstemp(path)); // a file system with a page cache that can be emptied
+    REQUIRE(cached.fd);
+    ::unlink(path);
+    REQUIRE(pwrite_all(cached.fd.get(), content, cached.info.offset));
+    std::string buffer(content.size(), '\0');
+    {
+        ContentReader reader(cached.fd.get(), cached.info);
+        const auto piece = reader.next_if_cached(buffer.data(), buffer.size());
+        REQUIRE(piece);
+        if (!*piece)
+            SUCCEED("this file system never says what is cached");
+        else
+            CHECK(**piece == content);
+    }
+    REQUIRE(::fsync(cached.fd.get()) == 0);
+    REQUIRE(::posix_fadvise(cached.fd.get(), 0, 0, POSIX_FADV_DONTNEED) == 0);
+    ContentReader reader(cached.fd.get(), cached.info);
+    const auto piece = reader.next_if_cached(buffer.data(), buffer.size());
+    REQUIRE(piece);
+    CHECK_FALSE(*piece);
+    CHECK(reader.done() == 0);
+    auto detached = reader.detached();
+    REQUIRE(detached);
+    cached.fd.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC)); // the number now leads elsewhere
+    ContentReader copy = *detached;
+    detached = Error(ErrorKind::Temporary, "gone");
+    const auto read = copy.next(buffer.data(), buffer.size());
+    REQUIRE(read);
+    CHECK(*read == content);
 }
