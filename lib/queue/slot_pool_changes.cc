@@ -102,14 +102,21 @@ Result<void> SlotPool::Impl::write_in_place(uint64_t number, const InPlace& chan
 
 void SlotPool::Impl::sync_in_background(UniqueFd file)
 {
-    // Owner: the function below, which the pool keeps until it has run.
-    const auto shared = std::make_shared<UniqueFd>(std::move(file));
+    struct Work {
+        UniqueFd file;
+        Result<void> outcome;
+    };
+    const auto work = std::make_shared<Work>(); // owners: the two functions
+    work->file = std::move(file);
     threads.submit(
-        [shared, used = &disk] {
-            if (used->fdatasync(shared->get()) != 0)
-                log::error("sync queue file: ", disk_error("fdatasync", errno).full_text());
+        [work, used = &disk] {
+            if (used->fdatasync(work->file.get()) != 0)
+                work->outcome = disk_error("fdatasync", errno);
         },
-        [shared] {});
+        [work] {
+            if (!work->outcome)
+                log::error("sync queue file: ", work->outcome.error().full_text());
+        });
 }
 
 void SlotPool::Impl::change(uint64_t number, InPlace change)

@@ -36,6 +36,7 @@ void SlotPool::Impl::flush()
         std::vector<RetiredSlot> slots;
         bool reusable;
         Result<void> outcome;
+        std::vector<Error> troubles; // for the log, which belongs to the loop's thread
     };
     const auto work = std::make_shared<Work>(); // owners: the two functions
     work->facts = journal->take_flush();
@@ -52,12 +53,16 @@ void SlotPool::Impl::flush()
                                     : slot.file_size > slot_size ? files.truncate(slot.number, slot_size)
                                                                  : Result<void>();
                 if (!tidied) {
-                    log::error(tidied.error().full_text());
+                    work->troubles.push_back(tidied.error());
                     slot.remove = true; // not used again in this process's life
                 }
             }
         },
-        [work, self = shared_from_this()] { self->flushed(work->outcome, std::move(work->slots)); });
+        [work, self = shared_from_this()] {
+            for (const Error& trouble : work->troubles)
+                log::error(trouble.full_text());
+            self->flushed(work->outcome, std::move(work->slots));
+        });
 }
 
 void SlotPool::Impl::flushed(const Result<void>& outcome, std::vector<RetiredSlot> slots)

@@ -198,13 +198,16 @@ void SlotPool::Impl::unlink_some(size_t surplus)
     for (size_t i = 0; i < count; ++i)
         numbers.push_back(free[i].number);
     free.erase(free.begin(), free.begin() + static_cast<ptrdiff_t>(count));
+    const auto troubles = std::make_shared<std::vector<Error>>(); // owners: the two functions
     threads.submit(
-        [files = files, numbers] {
+        [troubles, files = files, numbers] {
             for (const uint64_t number : numbers)
-                if (const auto removed = files.remove(number); !removed)
-                    log::error(removed.error().full_text()); // found again at the next start
+                if (auto removed = files.remove(number); !removed)
+                    troubles->push_back(std::move(removed.error()));
         },
-        [self = shared_from_this(), left = surplus - count] {
+        [troubles, self = shared_from_this(), left = surplus - count] {
+            for (const Error& trouble : *troubles) // found again at the next start
+                log::error(trouble.full_text());
             if (self->listener)
                 self->unlink_some(std::min(left, self->free.size()));
         });
