@@ -56,7 +56,10 @@ Task<void> AgentSession::run()
             log::warning("connection from qmgr: ", request.error().full_text());
             break;
         }
-        deliveries_.spawn(deliver(std::move(*request)));
+        if (request->file)
+            deliveries_.spawn(deliver(std::move(*request)));
+        else
+            queue::post_done(channel_, queue::DeliveryDone::busy(request->serial));
     }
     deliveries_.cancel_all();
     co_await deliveries_.drained();

@@ -74,7 +74,10 @@ Task<Result<void>> Agent::receive_requests()
             auto request = queue::DeliveryRequest::from_frame(std::move(*frame));
             if (!request)
                 co_return std::move(request.error());
-            deliveries_.spawn(deliver(std::move(*request)));
+            if (request->file)
+                deliveries_.spawn(deliver(std::move(*request)));
+            else
+                queue::post_done(channel_, queue::DeliveryDone::busy(request->serial));
         } else if (frame->type == queue::DeliveryCancel::type) {
             auto cancel = queue::DeliveryCancel::from_frame(*frame);
             if (!cancel)

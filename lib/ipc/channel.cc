@@ -128,14 +128,16 @@ Result<Channel::Got> Channel::read_chunk()
         return Got::Nothing;
     if (got < 0)
         return Error::disconnected(cat("recvmsg: ", std::strerror(errno)));
-    RETURN_IF_ERROR(take_descriptors(message));
+    take_descriptors(message);
     if (got == 0)
         return Got::End;
     in_.append(chunk, static_cast<size_t>(got));
+    if (message.msg_flags & MSG_CTRUNC)
+        RETURN_IF_ERROR(fill_in_lost());
     return Got::Data;
 }
 
-Result<void> Channel::take_descriptors(msghdr& message)
+void Channel::take_descriptors(msghdr& message)
 {
     for (cmsghdr* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
@@ -147,9 +149,25 @@ Result<void> Channel::take_descriptors(msghdr& message)
             in_fds_.emplace_back(fd);
         }
     }
-    // The kernel drops descriptors when this process may not open more.
-    if (message.msg_flags & MSG_CTRUNC)
-        return Error(ErrorKind::Temporary, "descriptors of a message were lost: too many open files");
+}
+
+// The kernel drops descriptors when this process may not open more. Those belong to the last frame that has begun to
+// arrive: for each an empty one takes the place.
+Result<void> Channel::fill_in_lost()
+{
+    size_t promised = 0;
+    for (std::string_view bytes = std::string_view(in_).substr(in_begin_); !bytes.empty();) {
+        if (bytes.size() < header_size)
+            return Error(ErrorKind::Temporary, "descriptors of a message were lost: too many open files");
+        Reader header(bytes.substr(0, header_size));
+        const size_t length = header.u32();
+        (void)header.u16();
+        promised += header.u16();
+        bytes.remove_prefix(std::min(bytes.size(), header_size + length));
+    }
+    if (promised > kernel_fd_limit + in_fds_.size())
+        return corrupt("more descriptors are promised than one message can bring");
+    in_fds_.resize(std::max(promised, in_fds_.size()));
     return Result<void>();
 }
 

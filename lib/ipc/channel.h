@@ -37,7 +37,7 @@ public:
 
     uint16_t type = 0;
     std::string body;
-    std::vector<UniqueFd> fds;
+    std::vector<UniqueFd> fds; // an empty one for each that came, but this process may have no more open
 };
 
 class ChannelLimits {
@@ -91,7 +91,8 @@ private:
 
     Result<std::optional<Frame>> decode();
     Result<Got> read_chunk();
-    Result<void> take_descriptors(msghdr& message);
+    void take_descriptors(msghdr& message);
+    Result<void> fill_in_lost();
     bool send_piece(); // false when no more can be sent now
     void flush();
     void break_off(Error why);

@@ -110,6 +110,12 @@ public:
     static constexpr uint16_t type = 0x0204;
     DeliveryDone() = default;
     explicit DeliveryDone(uint64_t of_serial) : serial(of_serial) {}
+    static DeliveryDone busy(uint64_t of_serial) // not even tried
+    {
+        DeliveryDone done(of_serial);
+        done.site = SiteStatus::AgentBusy;
+        return done;
+    }
 
     uint64_t serial = 0;
     SiteStatus site = SiteStatus::Ok;

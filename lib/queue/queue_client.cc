@@ -275,8 +275,19 @@ Result<void> QueueClient::Impl::take_lease(ipc::Frame& frame)
     auto lease = Lease::from_frame(frame);
     if (!lease)
         return std::move(lease.error());
-    for (size_t i = 0; i < lease->slots.size(); ++i)
-        ready.push_back(HeldLease{lease->slots[i], std::move(frame.fds[i])});
+    for (size_t i = 0; i < lease->slots.size(); ++i) {
+        if (frame.fds[i])
+            ready.push_back(HeldLease{lease->slots[i], std::move(frame.fds[i])});
+        else
+            slot_dropped(lease->slots[i].number, false); // no descriptors left here
+    }
+    if (ready.empty()) { // asking again at once would go round in circles
+        refused.emplace("4.3.0", "no descriptors left");
+        refused_at = loop.now();
+        requested = 0;
+        changed.notify_all();
+        return Result<void>();
+    }
     slot_size = lease->slot_size;
     free_bytes = lease->free_bytes;
     refused.reset();

@@ -1,12 +1,44 @@
 #!/usr/bin/env python3
 """What `posthouse check` finds, and how a start that fails is told of: on the terminal and in the log."""
+import ctypes
+import errno
 import os
 import re
 import shutil
+import smtplib
 import socket
+import struct
+import threading
 import unittest
 
 import harness
+
+
+def without_landlock(act):
+    """Runs act() in a thread where landlock_create_ruleset is not implemented, nor in the processes that it starts."""
+    def instruction(code, jump_true, jump_false, value):
+        return struct.pack("<HBBI", code, jump_true, jump_false, value)
+    load_number, jump_if_equal, answer = 0x20, 0x15, 0x06
+    program = b"".join((instruction(load_number, 0, 0, 0), instruction(jump_if_equal, 0, 1, 444),
+                        instruction(answer, 0, 0, 0x00050000 | errno.ENOSYS), instruction(answer, 0, 0, 0x7fff0000)))
+    code = ctypes.create_string_buffer(program, len(program))
+    filter_program = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(code)))
+    no_new_privileges, set_seccomp, filter_mode = 38, 22, 2
+    failures = []
+
+    def run():
+        try:
+            prctl = ctypes.CDLL(None, use_errno=True).prctl
+            if prctl(no_new_privileges, 1, 0, 0, 0) or prctl(set_seccomp, filter_mode, filter_program, 0, 0):
+                raise OSError(ctypes.get_errno(), "seccomp")
+            act()
+        except BaseException as error:
+            failures.append(error)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
 
 
 class CheckCase(harness.TestCase):
@@ -79,6 +111,42 @@ class Check(CheckCase):
         self.assertRegex(text, r"warning: \S+main\.cf, line \d+: smtpd_bannner: unknown parameter.*did you mean smtpd_banner")
         self.assertRegex(text, r"warning: \S+master\.cf, line \d+: .*-o nosuch: unknown parameter")
 
+    def test_every_word_that_is_no_restriction_is_named_with_its_line_once(self):
+        post = self.instance(main_cf="smtpd_recipient_restrictions = permit_mynetwork, reject_unauth_destination\n"
+                                     "smtpd_helo_restrictions = nonsense\n",
+                             master_cf="127.0.0.1:%d inet n - n - - smtpd -o smtpd_client_restrictions=more\n"
+                                       % harness.free_port())
+        text = self.check(post, 1)
+        for line in (r"main\.cf, line \d+: smtpd_recipient_restrictions: unknown restriction: permit_mynetwork",
+                     r"main\.cf, line \d+: smtpd_helo_restrictions: unknown restriction: nonsense",
+                     r"master\.cf, line \d+: 127\.0\.0\.1:\d+: -o smtpd_client_restrictions: unknown restriction: more"):
+            self.assertEqual(len(re.findall(line, text)), 1, text)
+        self.assertEqual(text.count("\n"), 3, text)
+
+    def test_networks_that_are_none_are_named(self):
+        for network, said in (("300.1.1.1/8", "bad address pattern"), ("10.1.2.3/8", "perhaps you should use \"10.0.0.0/8\"")):
+            post = self.instance(main_cf="mynetworks = 127.0.0.0/8, %s\n" % network)
+            self.assertRegex(self.check(post, 1), r"main\.cf, line \d+: mynetworks: .*%s" % re.escape(said))
+
+    def test_ports_and_addresses_that_this_host_has_not_are_named(self):
+        post = self.instance(main_cf="inet_interfaces = 127.0.0.1, 192.0.2.77\n",
+                             master_cf="nosuchport inet n - n - - smtpd\n%d inet n - n - - smtpd\n" % harness.free_port())
+        text = self.check(post, 1)
+        self.assertRegex(text, r'master\.cf, line \d+: nosuchport: unknown port "nosuchport"')
+        self.assertRegex(text, r"no interface of this host has the address 192\.0\.2\.77: see inet_interfaces")
+
+    def test_what_is_hardly_meant_is_a_warning(self):
+        text = self.check(self.instance(main_cf="default_transport = uucp\nmydestination = Both.example\n"
+                                                "virtual_mailbox_domains = both.example\nmyhostname = short\n"), 0)
+        self.assertRegex(text, r'warning: .*default_transport: master\.cf has no service "uucp"')
+        self.assertRegex(text, r"warning: .*virtual_mailbox_domains: both\.example is also in mydestination")
+        self.assertRegex(text, r"warning: .*myhostname: expected a name with a domain")
+
+    def test_a_master_cf_without_a_queue_manager_is_a_fault(self):
+        post = self.instance()
+        post.write("master.cf", "127.0.0.1:%d inet n - n - - smtpd\n" % harness.free_port())
+        self.assertIn("expected a service qmgr", self.check(post, 1))
+
     def test_a_queue_directory_with_a_wrong_mode_is_a_fault(self):
         post = self.instance()
         os.mkdir(os.path.join(post.spool, "mail"), 0o755)
@@ -86,6 +154,18 @@ class Check(CheckCase):
         if post.drops:
             os.chown(os.path.join(post.spool, "mail"), post.user.pw_uid, post.user.pw_gid)
         self.assertRegex(self.check(post, 1), r"spool/mail: mode 0755 lets others in; chmod 0700 ")
+
+    def test_a_kernel_without_landlock_is_told_by_the_check_and_once_at_each_start(self):
+        post = self.instance()
+
+        def look():
+            self.assertRegex(self.check(post, 0), r"posthouse: warning: the kernel gives no Landlock \(.*not implemented\): ")
+            post.start()
+        without_landlock(look)
+        post.send("you@example.org", ["friend@example.com"], "Hello.")
+        post.wait_mail("friend")
+        self.assertEqual(len(re.findall(r"/master\[\d+\]: warning: the kernel gives no Landlock", post.log())), 1)
+        self.assertEqual(post.log().count("Landlock"), 1)
 
     @unittest.skipIf(os.geteuid(), "accounts count for root")
     def test_missing_accounts_are_both_named_with_the_command_that_makes_them(self):
@@ -127,13 +207,39 @@ class Start(CheckCase):
 
     def test_a_program_that_fails_at_the_start_says_why_on_the_terminal_and_in_the_log(self):
         port = harness.free_port()
-        post = self.instance(master_cf="127.0.0.1:%d inet n - n - - smtpd -o smtpd_client_restrictions=no_such_thing\n" % port)
+        post = self.instance(master_cf="127.0.0.1:%d inet n - n - - smtpd -o mynetworks=300.1.1.1/8\n" % port)
         done = post.tool("posthouse", "start", check=False)
         post.running = True
         self.assertEqual(done.returncode, 1)
         for text in (done.stderr, post.log()):
-            self.assertRegex(text, r"smtpd(\[\d+\])?: fatal: .*unknown restriction: no_such_thing")
+            self.assertRegex(text, r"smtpd(\[\d+\])?: fatal: .*300\.1\.1\.1/8")
         self.assertRegex(done.stderr, "the mail system runs, but without: 127.0.0.1:%d" % port)
+
+    def test_a_word_that_is_no_restriction_is_told_at_the_start_and_clients_are_put_off(self):
+        post = self.instance(main_cf="smtpd_recipient_restrictions = permit_mynetwork, reject_unauth_destination\n")
+        done = post.tool("posthouse", "start")
+        post.running = True
+        self.assertIn("smtpd_recipient_restrictions: unknown restriction: permit_mynetwork", done.stderr)
+        with smtplib.SMTP("127.0.0.1", post.port, timeout=20) as client:
+            client.ehlo("client.example")
+            client.mail("you@example.org")
+            self.assertEqual(client.rcpt("friend@example.com"), (451, b"4.3.5 Server configuration error"))
+
+    def test_a_reload_that_programs_could_not_serve_with_is_refused_and_those_that_run_go_on(self):
+        with self.instance() as post:
+            for setting in ("smtpd_recipient_restrictions = permit_mynetwork, reject_unauth_destination",
+                            "mynetworks = 127.0.0.0/8, 300.1.1.1/8"):
+                with open(post.main_cf_path) as main:
+                    before = main.read()
+                with open(post.main_cf_path, "a") as main:
+                    main.write(setting + "\n")
+                done = post.tool("posthouse", "reload", check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertRegex(done.stderr, r"main\.cf, line \d+: %s: (.|\n)*not reloaded" % setting.split()[0])
+                self.assertTrue(post.answers(post.port))
+                with open(post.main_cf_path, "w") as main:
+                    main.write(before)
+            self.assertNotIn("reload --", post.log())
 
     def test_a_fault_that_comes_while_it_runs_is_in_the_log_with_its_line(self):
         with self.instance() as post:

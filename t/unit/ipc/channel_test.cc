@@ -5,6 +5,7 @@
 #include "t/support/run_task.h"
 
 #include <string>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -117,6 +118,38 @@ TEST_CASE("descriptors arrive with the frame they were sent with, between frames
         REQUIRE(::read(readers[i].get(), &read_back, 1) == 1);
         CHECK(read_back == digit);
     }
+}
+
+TEST_CASE("a descriptor that this process may not open is missing from its frame, and from no other")
+{
+    Loop loop;
+    Ends ends(loop);
+    ipc::Channel& other = ends.other();
+    UniqueFd readers[2];
+    REQUIRE(ends.a->post(ipc::Frame(100, "plain")));
+    REQUIRE(ends.a->post(with_pipe_end(1, "lost", readers[0])));
+    REQUIRE(ends.a->post(with_pipe_end(2, "kept", readers[1])));
+    ends.a->flush_now();
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const int lowest_free = ::dup(STDIN_FILENO);
+    ::close(lowest_free);
+    rlimit none_left = before;
+    none_left.rlim_cur = static_cast<rlim_t>(lowest_free);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none_left) == 0);
+    auto plain = run_task(loop, other.receive(soon()));
+    auto lost = run_task(loop, other.receive(soon()));
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    REQUIRE(plain);
+    CHECK(plain->fds.empty());
+    REQUIRE(lost);
+    CHECK(lost->body == "lost");
+    REQUIRE(lost->fds.size() == 1);
+    CHECK_FALSE(lost->fds[0]);
+    auto kept = run_task(loop, other.receive(soon()));
+    REQUIRE(kept);
+    REQUIRE(kept->fds.size() == 1);
+    CHECK(kept->fds[0]);
 }
 
 TEST_CASE("a length above the limit ends the connection before its bytes are read")
