@@ -1,3 +1,4 @@
+// An operator's command talks to qmgr over public/qmgr: see control_client.h. A loop runs for one question at a time.
 #include "tools/control_client.h"
 
 #include "lib/base/cat.h"

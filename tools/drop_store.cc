@@ -1,3 +1,4 @@
+// Files in maildrop/, as postdrop makes them: see drop_store.h.
 #include "tools/drop_store.h"
 
 #include "lib/base/cat.h"

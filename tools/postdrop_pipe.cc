@@ -1,3 +1,4 @@
+// sendmail's pipe to the set-gid postdrop: see postdrop_pipe.h.
 #include "tools/postdrop_pipe.h"
 
 #include "lib/base/cat.h"

@@ -1,3 +1,4 @@
+// How a listed message looks, as a table's lines and as JSON with Postfix's fields: see queue_report.h.
 #include "tools/queue_report.h"
 
 #include "lib/base/cat.h"

@@ -1,3 +1,4 @@
+// The queue's listing from its files alone, while no queue manager runs: see queue_scan.h.
 #include "tools/queue_scan.h"
 
 #include "lib/base/ascii.h"

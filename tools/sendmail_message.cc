@@ -1,3 +1,4 @@
+// What sendmail makes of its standard input: see sendmail_message.h.
 #include "tools/sendmail_message.h"
 
 #include "lib/base/ascii.h"

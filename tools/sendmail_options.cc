@@ -1,3 +1,4 @@
+// sendmail's command line, where unknown letters are swallowed: see sendmail_options.h.
 #include "tools/sendmail_options.h"
 
 #include "lib/base/ascii.h"

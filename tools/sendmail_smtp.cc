@@ -1,3 +1,4 @@
+// sendmail -bs: SMTP on standard input and output: see sendmail_smtp.h.
 #include "tools/sendmail_smtp.h"
 
 #include "lib/base/ascii.h"

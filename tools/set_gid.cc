@@ -1,3 +1,4 @@
+// What postdrop and postqueue do first, because any user may start them with more rights than theirs: see set_gid.h.
 #include "tools/set_gid.h"
 
 #include "lib/base/cat.h"

@@ -1,3 +1,4 @@
+// mailq, postqueue -p and -j, and how the commands for the queue read main.cf: see show_queue.h.
 #include "tools/show_queue.h"
 
 #include "lib/base/cat.h"
