@@ -157,14 +157,14 @@ bool deny_families(scmp_filter_ctx filter, const Sandbox& sandbox)
     bool good = true;
     for (const int family : {3, 4, 5, 6, 7, 8, 9})
         good = good && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), call, 1,
-                                        SCMP_A0(SCMP_CMP_EQ, static_cast<uint64_t>(family))) == 0;
+                                        SCMP_A0(SCMP_CMP_EQ, static_cast<uint64_t>(family), 0)) == 0;
     good = good && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), call, 1,
-                                    SCMP_A0(SCMP_CMP_GT, static_cast<uint64_t>(AF_NETLINK))) == 0;
+                                    SCMP_A0(SCMP_CMP_GT, static_cast<uint64_t>(AF_NETLINK), 0)) == 0;
     if (sandbox.tcp_connect || sandbox.dns)
         return good;
     for (const int family : {AF_INET, AF_INET6})
         good = good && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), call, 1,
-                                        SCMP_A0(SCMP_CMP_EQ, static_cast<uint64_t>(family))) == 0;
+                                        SCMP_A0(SCMP_CMP_EQ, static_cast<uint64_t>(family), 0)) == 0;
     return good;
 }
 
