@@ -51,7 +51,8 @@ Result<void> AgentProgram::open_tables(service::Context& context)
         return std::move(intake.error());
     intake_ = std::move(*intake);
     domains_ = std::move(*domains);
-    client_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", "local");
+    client_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", "local",
+                                                   queue::QueueClientLimits(context.config));
     workers_ =
         std::make_unique<WorkerPool>(context.loop, std::move(spawner_), settings_.max_idle, settings_.worker_threads);
     delivery_ = std::make_unique<LocalDelivery>(settings_, std::move(*aliases), domains_->user_name_test(),

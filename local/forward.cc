@@ -84,8 +84,10 @@ Task<Result<std::string>> Forwarder::forward(const queue::DeliveryRequest& reque
                          queue::AddressMappings::WithoutBcc); // which it had when it came in
     const std::string received =
         cat("Received: by ", settings_.host_name, " (", settings_.mail_name, ")\r\n\tid ", intake.id(), "; ",
-            mail::format_date(wall_clock_us()), "\r\nDelivered-To: ", request.envelope.recipients[position].address, "\r\n");
+            mail::format_date(wall_clock_us()), "\r\n");
     intake.prepend(received);
+    if (settings_.mark_forwards)
+        intake.prepend(cat("Delivered-To: ", request.envelope.recipients[position].address, "\r\n"));
     CO_CHECK(co_await copy_content(request, intake));
     mail::Envelope envelope = envelope_for(request, position, owner, addresses);
     auto result = co_await intake.finish(std::move(envelope), request.content.facts, deadline);

@@ -31,12 +31,13 @@ Outcome Outcome::from_error(const Error& error)
     return deferred(std::move(dsn), error.full_text());
 }
 
-std::string delivery_headers(const std::string& sender, const mail::Recipient& recipient)
+std::string delivery_headers(const std::string& sender, const mail::Recipient& recipient, bool mark)
 {
     std::string headers = cat("Return-Path: <", sender, ">\n");
     if (!recipient.original.empty())
         append_to(headers, "X-Original-To: ", recipient.original, '\n');
-    append_to(headers, "Delivered-To: ", readable(recipient.address), '\n');
+    if (mark)
+        append_to(headers, "Delivered-To: ", readable(recipient.address), '\n');
     return headers;
 }
 
@@ -59,7 +60,8 @@ Task<Outcome> MailboxDelivery::deliver(const queue::DeliveryRequest& request, si
     job.aim_at(std::move(path));
     if (account.start == SpawnRequest::Kind::StartFiles && job.kind == MailboxJob::Kind::Mbox)
         job.kind = MailboxJob::Kind::File;
-    job.headers = delivery_headers(request.envelope.sender, request.envelope.recipients[position]);
+    job.headers = delivery_headers(request.envelope.sender, request.envelope.recipients[position],
+                                   settings_.mark_files);
     job.sender = request.envelope.sender;
     job.content = request.content;
     auto result = co_await deliver_when_unlocked(std::move(account), std::move(job), request.file.get());

@@ -24,6 +24,6 @@ private:
 };
 
 // The fields that a final delivery adds, each line ended by LF.
-std::string delivery_headers(const std::string& sender, const mail::Recipient& recipient);
+std::string delivery_headers(const std::string& sender, const mail::Recipient& recipient, bool mark = true);
 
 } // namespace posthouse::local

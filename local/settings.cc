@@ -75,6 +75,9 @@ Result<Settings> Settings::from_config(const config::Config& config, Mode mode)
     settings.minimum_uid = static_cast<uint32_t>(config.number("virtual_minimum_uid"));
     settings.luser_relay = config.text("luser_relay");
     settings.default_user = config.text("default_privs");
+    settings.mark_files = !is_local || lists(config, "prepend_delivered_header", "file");
+    settings.mark_forwards = lists(config, "prepend_delivered_header", "forward");
+    settings.wants_home = config.boolean("require_home_directory");
     settings.files_in_aliases = lists(config, "allow_mail_to_files", "alias");
     settings.files_in_includes = lists(config, "allow_mail_to_files", "include");
     settings.max_idle = config.duration("max_idle");

@@ -37,6 +37,9 @@ public:
     // Aliases.
     std::string luser_relay;
     std::string default_user; // default_privs
+    bool mark_files = true;    // prepend_delivered_header: Delivered-To: in mailboxes and files,
+    bool mark_forwards = true; // and in what is forwarded
+    bool wants_home = false;   // require_home_directory
     bool files_in_aliases = true;
     bool files_in_includes = false;
     // Workers.

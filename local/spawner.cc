@@ -80,6 +80,9 @@ Result<Mandate> for_mailbox(const std::string& name, const Settings& settings)
     auto user = find_user(name);
     if (!user)
         return std::move(user.error());
+    struct stat home;
+    if (settings.wants_home && ::stat(user->home.c_str(), &home) != 0)
+        return Error(ErrorKind::Temporary, cat("home directory ", user->home, ": ", std::strerror(errno)));
     Mandate mandate(Mandate::Kind::Mailbox, user->uid, user->gid, std::string());
     if (!settings.home_mailbox.empty()) {
         mandate.path = cat(user->home, '/', settings.home_mailbox);

@@ -104,11 +104,12 @@ Result<std::vector<UniqueFd>> open_inet(const config::Service& service, const co
     if (!addresses)
         return std::move(addresses.error());
     const std::vector<std::string> protocols = config.list("inet_protocols");
+    const int window = static_cast<int>(config.number("tcp_windowsize"));
     std::vector<UniqueFd> sockets;
     for (const net::IpAddress& address : *addresses) {
         if (!family_wanted(address, protocols))
             continue;
-        auto socket = net::listen_tcp(net::SocketAddress(address, *port), backlog);
+        auto socket = net::listen_tcp(net::SocketAddress(address, *port), backlog, window);
         // A machine without IPv6 has no "::"; that is not what the administrator has to hear.
         const bool no_family = !socket && !address.v4() && protocols.size() == 1 && protocols[0] == "all"
             && (socket.error().errno_value() == EAFNOSUPPORT || socket.error().errno_value() == EADDRNOTAVAIL);

@@ -331,7 +331,7 @@ constexpr posthouse::service::Spec spec = {
     .exclusive = true,
     .idle_exit = false,
     .sandbox = {.files = true}, // tables are opened anew when they change
-    .pool_threads = 8,
+    .pool_share = 2,
 };
 
 } // namespace

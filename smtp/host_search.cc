@@ -149,7 +149,7 @@ Task<Result<std::vector<MailHost>>> find_domain(const Destination& destination, 
     if (!domain)
         co_return Error(ErrorKind::Permanent, "5.4.4", cat("bad domain name: ", destination.name));
     auto answer = co_await names.mx(*domain, deadline);
-    if (answer.state == State::NoData)
+    if (answer.state == State::NoData || (answer.temporary() && settings.ignore_mx_error))
         answer.records.push_back(net::MxRecord(0, *domain)); // implicit MX
     else if (!answer.found())
         co_return not_found(answer, false);
@@ -220,7 +220,7 @@ Task<Result<std::vector<MailHost>>> find_hosts(const Destination& destination, N
         hosts.push_back(MailHost(settings.hostname, net::SocketAddress::unix_path(destination.name), 0));
         co_return hosts;
     }
-    if (destination.kind == Destination::Kind::Host || net::IpAddress::parse(destination.name)) {
+    if (destination.kind == Destination::Kind::Host || !settings.use_mx || net::IpAddress::parse(destination.name)) {
         auto hosts = co_await find_host(destination, names, settings, deadline);
         co_return hosts;
     }

@@ -72,11 +72,11 @@ Task<Session::Opened> Session::open(Loop& loop, const Settings& settings, MailHo
     std::optional<net::IpAddress> source;
     if (!host.address.is_unix())
         source = bind;
-    auto socket = co_await net::connect_to(loop, host.address, source, deadline);
+    auto socket = co_await net::connect_to(loop, host.address, source, deadline, settings.tcp_window);
     if (!socket && source && socket.error().errno_value() == EADDRNOTAVAIL && !settings.bind_enforced) {
         log::warning("smtp_bind_address ", source->to_text(), " is no address of this host: not used");
         source.reset();
-        socket = co_await net::connect_to(loop, host.address, source, deadline);
+        socket = co_await net::connect_to(loop, host.address, source, deadline, settings.tcp_window);
     }
     if (!socket) {
         const Error error = what_failed(host, socket.error());

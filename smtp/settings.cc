@@ -97,6 +97,9 @@ Settings Settings::from_config(const config::Config& config, bool lmtp)
     take_times(prefixed, settings);
     take_routing(prefixed, settings);
     settings.own_addresses = queue::OwnAddresses::from_config(config);
+    settings.tcp_window = static_cast<int>(config.number("tcp_windowsize"));
+    settings.use_mx = !config.boolean("disable_dns_lookups");
+    settings.ignore_mx_error = config.boolean("ignore_mx_lookup_error");
     if (!lmtp) {
         settings.always_ehlo = config.boolean("smtp_always_send_ehlo");
         settings.never_ehlo = config.boolean("smtp_never_send_ehlo");

@@ -40,10 +40,13 @@ public:
     bool use_v6 = true;
     AddressPreference preference = AddressPreference::Any;
     bool defer_if_no_mx_address = false;
+    bool use_mx = true;           // disable_dns_lookups = no
+    bool ignore_mx_error = false; // ignore_mx_lookup_error
     std::vector<std::string> fallback_relays;
     std::optional<net::IpAddress> bind_v4;
     std::optional<net::IpAddress> bind_v6;
     bool bind_enforced = false;
+    int tcp_window = 0; // tcp_windowsize
     queue::OwnAddresses own_addresses;
 
     // How long to wait for the peer.

@@ -86,6 +86,9 @@ void Session::begin_mail(smtp::MailCommand command)
 // RFC 6531 section 3.5: an address beyond ASCII needs the SMTPUTF8 parameter.
 std::optional<smtp::Reply> Session::check_characters(std::string_view address, bool smtputf8) const
 {
+    // A command that is given the address could take it for an option; quotes would be gone by then.
+    if (!server_.settings.allow_hyphen_first && (address.starts_with('-') || address.starts_with("\"-")))
+        return smtp::Reply(501, "5.1.3", "Bad address syntax: it begins with a hyphen");
     if (smtputf8 || !server_.settings.strict_smtputf8 || ascii::all_7bit(address))
         return std::nullopt;
     return smtp::Reply(553, "5.6.7", "Must declare SMTPUTF8 to send unicode address");

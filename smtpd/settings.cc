@@ -105,6 +105,7 @@ Settings::Settings(const config::Config& config)
       strict_envelopes(config.boolean("strict_rfc821_envelopes")),
       smtputf8_enable(config.boolean("smtputf8_enable")),
       strict_smtputf8(config.boolean("strict_smtputf8")),
+      allow_hyphen_first(config.boolean("allow_min_user")),
       detect_smtputf8(smtputf8_enable && (lists(config, "smtputf8_autodetect_classes", "smtpd")
                                           || lists(config, "smtputf8_autodetect_classes", "all"))),
       peername_lookup(config.boolean("smtpd_peername_lookup")),

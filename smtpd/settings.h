@@ -78,6 +78,7 @@ struct Settings {
     bool strict_envelopes;
     bool smtputf8_enable;
     bool strict_smtputf8;
+    bool allow_hyphen_first; // allow_min_user
     bool detect_smtputf8; // smtputf8_autodetect_classes has smtpd
     bool peername_lookup;
     bool forbid_unauth_pipelining;

@@ -80,7 +80,8 @@ Result<void> SmtpdProgram::prepare(service::Context& context)
 
 Result<void> SmtpdProgram::started(service::Context& context)
 {
-    queue_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", "smtpd");
+    queue_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", "smtpd",
+                                                   queue::QueueClientLimits(context.config));
     queue_->prefetch();
     server_->source = queue_.get();
     server_->free_bytes = [this] { return queue_->free_bytes(); };

@@ -258,6 +258,8 @@ std::vector<Notice> later_features_set(const Config& config)
     std::vector<Notice> notices;
     for (const auto& [name, setting] : config.settings().given()) {
         const Parameter* parameter = find_parameter(name);
+        if (const TransportSuffix* suffix = transport_suffix_of(name); parameter == nullptr && suffix != nullptr)
+            parameter = find_parameter(suffix->default_name);
         if (parameter == nullptr || (!parameter->later() && !parameter->unused()))
             continue;
         // The default, written down: nothing is missing then.

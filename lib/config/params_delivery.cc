@@ -12,11 +12,11 @@ std::span<const Parameter> delivery_parameters()
         {"alias_maps", Tables, "$default_database_type:/etc/aliases", "", "", Smtpd | Local | Commands, "Tables of aliases for local recipients."},
         {"alias_database", Tables, "$default_database_type:/etc/aliases", "", "", Commands, "Tables that newaliases makes anew."},
         {"expand_owner_alias", Boolean, "no", "", "", Later, "Whether the sender becomes what owner-NAME stands for instead of owner-NAME."},
-        {"owner_request_special", Boolean, "yes", "", "", Local, "Whether owner-NAME and NAME-request are not parted at a hyphen that is the delimiter."},
+        {"owner_request_special", Boolean, "yes", "", "", Later, "Whether owner-NAME and NAME-request are not parted at a hyphen that is the delimiter; never, as yet."},
         {"reset_owner_alias", Boolean, "no", "", "", Later, "Whether an alias without owner inside one with owner goes back to the first sender."},
         {"frozen_delivered_to", Boolean, "yes", "", "", Later, "Whether Delivered-To: stays the same through all aliases."},
         {"prepend_delivered_header", List, "command, file, forward", "", "", Local, "Kinds of delivery that get a Delivered-To: field."},
-        {"allow_mail_to_commands", List, "alias, forward", "", "", Local, "Where a command may stand as recipient: alias, forward, include."},
+        {"allow_mail_to_commands", List, "alias, forward", "", "", Later, "Where a command may stand as recipient: alias, forward, include."},
         {"allow_mail_to_files", List, "alias, forward", "", "", Local, "Where a file may stand as recipient: alias, forward, include."},
         {"biff", Boolean, "yes", "", "", Unused, "Whether the comsat service is told of new mail."},
 

@@ -48,19 +48,19 @@ std::span<const Parameter> general_parameters()
 
         // ---- environment
         {"import_environment", List, "MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ XAUTHORITY DISPLAY LANG=C POSTLOG_SERVICE POSTLOG_HOSTNAME", "", "", Master | Commands, "Environment variables that programs keep from whoever starts them; NAME=value sets one."},
-        {"export_environment", List, "TZ MAIL_CONFIG LANG", "", "", Local, "Environment variables that commands outside of this suite are given."},
+        {"export_environment", List, "TZ MAIL_CONFIG LANG", "", "", Later, "Environment variables that commands outside of this suite are given."},
 
         // ---- log
         {"syslog_name", Text, "${multi_instance_name?{$multi_instance_name}:{posthouse}}", "", "", All, "First part of the program name in the log."},
         {"syslog_facility", Choice, "mail", "auth|authpriv|cron|daemon|ftp|kern|local0|local1|local2|local3|local4|local5|local6|local7|lpr|mail|news|syslog|user|uucp", "", All, "Facility under which lines go to syslog."},
         {"maillog_file", Text, "", "", "", All, "File that takes the log instead of syslog; /dev/stdout in a container."},
         {"maillog_file_prefixes", List, "/var, /dev/stdout", "", "", Unused, "Paths that maillog_file was once limited to."},
-        {"maillog_file_permissions", Text, "0600", "", "", All, "Mode of a log file that is made anew."},
+        {"maillog_file_permissions", Choice, "0600", "0600|0644|0640", "", All, "Mode of a log file that is made anew."},
         {"maillog_file_compressor", Text, "gzip", "", "", Later, "Command that compresses a rotated log file."},
         {"maillog_file_rotate_suffix", Text, "%Y%m%d-%H%M%S", "", "", Later, "Date format of a rotated log file's ending."},
         {"postlog_service_name", Text, "postlog", "", "", Unused, "Name of the logging service, which is part of every program here."},
         {"postlogd_watchdog_timeout", Time, "10s", "1s", "", Unused, "How long the logging service may hang."},
-        {"info_log_address_format", Choice, "external", "external|internal", "", All, "Whether the log shows addresses with quotes (external) or without."},
+        {"info_log_address_format", Choice, "external", "external|internal", "", Later, "Whether the log shows addresses with quotes (external, as now) or without."},
         {"debug_peer_list", List, "", "", "", Later, "Peers whose sessions are logged in detail."},
         {"debug_peer_level", Number, "2", "1", "", Later, "How much more is logged for debug_peer_list."},
         {"debugger_command", Text, "", "", "", Unused, "Command that attaches a debugger to a daemon started with -D."},
@@ -69,22 +69,22 @@ std::span<const Parameter> general_parameters()
         {"default_process_limit", Number, "100", "1", "", Master, "Most processes of a service whose master.cf entry says \"-\"."},
         {"max_idle", Time, "100s", "1s", "", Master | Smtpd | Smtp | Local, "How long a process without work stays."},
         {"max_use", Number, "100", "1", "", Smtpd | Smtp | Local, "After how many thousands of clients a process makes way for a new one; one process serves many at a time here."},
-        {"ipc_timeout", Time, "3600s", "1s", "", All, "How long to wait for another program of this instance."},
+        {"ipc_timeout", Time, "3600s", "1s", "", Unused, "How long the programs of the original wait for each other; here each wait has a fixed limit, seconds as a rule."},
         {"ipc_idle", Time, "5s", "1s", "", Unused, "How long an unused internal connection is kept."},
         {"ipc_ttl", Time, "1000s", "1s", "", Unused, "How long an internal connection is kept at most."},
-        {"daemon_timeout", Time, "18000s", "1s", "", All, "How long a program may go without sign of life before it is ended."},
+        {"daemon_timeout", Time, "18000s", "1s", "", Unused, "How long a program of the original may go without sign of life; every wait has its own limit here."},
         {"fork_attempts", Number, "5", "1", "", Unused, "How often a failed fork is tried again in place."},
         {"fork_delay", Time, "1s", "1s", "", Unused, "Pause between tries of a failed fork."},
         {"service_throttle_time", Time, "60s", "1s", "", Master, "How long master leaves a service alone whose processes fail at start."},
-        {"trigger_timeout", Time, "10s", "1s", "", Master | Commands, "How long to wait for a service to take a wake-up call."},
+        {"trigger_timeout", Time, "10s", "1s", "", Unused, "How long the original waits for a service to take a wake-up call."},
         {"stop_deadline", Time, "50s", "1s", "1h", Master | Qmgr | Smtp | Local, "How long, when the mail system stops, deliveries may take to end that would else be repeated: those that wait for the answer to a message they have sent, and those into mailboxes."},
         {"stale_lock_time", Time, "500s", "1s", "", Local, "Age at which a dot-lock on a mailbox counts as left behind."},
-        {"helpful_warnings", Boolean, "yes", "", "", All, "Warn about settings that are likely mistakes."},
-        {"process_name", Text, "(the program)", "", "", All, "Name of the running program, for use in -o values."},
-        {"process_id", Text, "(the process)", "", "", All, "Number of the running process, for use in -o values."},
-        {"service_name", Text, "(the service)", "", "", All, "Name of the running master.cf entry, for use in -o values."},
+        {"helpful_warnings", Boolean, "yes", "", "", Unused, "Whether likely mistakes are warned of; here they always are."},
+        {"process_name", Text, "(the program)", "", "", Later, "Name of the running program, for use in -o values."},
+        {"process_id", Text, "(the process)", "", "", Later, "Number of the running process, for use in -o values."},
+        {"service_name", Text, "(the service)", "", "", Later, "Name of the running master.cf entry, for use in -o values."},
         {"stress", Text, "", "", "", Smtpd, "Not empty while all processes of a service are busy; defaults depend on it."},
-        {"master_service_disable", List, "", "", "", Master, "Entries of master.cf that are left out, as name/type, name, or a type with a dot before it."},
+        {"master_service_disable", List, "", "", "", Later, "Entries of master.cf that are left out, as name/type, name, or a type with a dot before it."},
 
         // ---- several instances
         {"multi_instance_name", Text, "", "", "", All, "Name of this instance among several."},
@@ -96,7 +96,7 @@ std::span<const Parameter> general_parameters()
         // ---- limits and text
         {"line_length_limit", Number, "2048", "512", "", Smtpd | Pickup, "Longest input line that is kept in one piece."},
         {"header_size_limit", Size, "102400", "1", "", Intake | Smtp, "Longest header field, in bytes; the rest of it is cut."},
-        {"header_address_token_limit", Number, "10240", "1", "", Intake, "Most address tokens that are read from one header field."},
+        {"header_address_token_limit", Number, "10240", "1", "", Unused, "Most address tokens that the original reads from one header field; header_size_limit holds here."},
         {"mime_nesting_limit", Number, "100", "1", "", Smtp, "Deepest nesting of MIME parts that is looked into."},
         {"mime_boundary_length_limit", Number, "2048", "1", "", Smtp, "Longest MIME boundary that is told apart from others."},
         {"message_size_limit", Size, "10240000", "0", "", All, "Largest message with its envelope, in bytes; 0 for no limit."},
@@ -104,7 +104,7 @@ std::span<const Parameter> general_parameters()
         {"hash_queue_depth", Number, "1", "1", "16", Unused, "Levels of directories in the original's queue."},
         {"hash_queue_names", List, "deferred, defer", "", "", Unused, "Queue directories that have levels in the original."},
         {"enable_long_queue_ids", Boolean, "yes", "", "", Unused, "Queue ids are always long here: they are never used twice."},
-        {"delay_logging_resolution_limit", Number, "2", "0", "6", Smtp | Local | Qmgr, "Digits behind the point in logged delays."},
+        {"delay_logging_resolution_limit", Number, "2", "0", "6", Later, "Digits behind the point in logged delays; 2 as yet."},
 
         // ---- tables
         {"default_database_type", Text, "lmdb", "", "", All, "Type of table that postmap and postalias make when none is named."},
@@ -121,7 +121,7 @@ std::span<const Parameter> general_parameters()
         {"proxymap_service_name", Text, "proxymap", "", "", Unused, "Name of a service that is not needed here."},
         {"proxywrite_service_name", Text, "proxywrite", "", "", Unused, "Name of a service that is not needed here."},
         {"daemon_table_open_error_is_fatal", Boolean, "no", "", "", All, "Whether a table that cannot be opened ends the program instead of making its lookups fail for the time being."},
-        {"tcp_windowsize", Size, "0", "0", "", Smtpd | Smtp, "Size of TCP socket buffers; 0 leaves it to the system."},
+        {"tcp_windowsize", Size, "0", "0", "1G", Master | Smtp, "Size of TCP socket buffers; 0 leaves it to the system."},
         {"parent_domain_matches_subdomains", List, "debug_peer_list, fast_flush_domains, mynetworks, permit_mx_backup_networks, qmqpd_authorized_clients, relay_domains, smtpd_access_maps", "", "", All, "Parameters in which a domain stands for its subdomains too, without a leading dot."},
 
         // ---- commands and users
@@ -131,7 +131,7 @@ std::span<const Parameter> general_parameters()
         {"authorized_verp_clients", List, "$mynetworks", "", "", Unused, "Old name of smtpd_authorized_verp_clients."},
         {"local_login_sender_maps", Tables, "static:*", "", "", Later, "Sender addresses that each local user may use with sendmail."},
         {"empty_address_local_login_sender_maps_lookup_key", Text, "<>", "", "", Later, "Key for the null sender in local_login_sender_maps."},
-        {"sendmail_fix_line_endings", Choice, "always", "always|strict|never", "", Commands, "Whether sendmail takes CR LF at the end of a line for one line end."},
+        {"sendmail_fix_line_endings", Choice, "always", "always|strict|never", "", Later, "Whether sendmail takes CR LF at the end of a line for one line end."},
     };
     return rows;
 }

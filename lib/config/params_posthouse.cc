@@ -13,12 +13,12 @@ std::span<const Parameter> posthouse_parameters()
         {"dns_servers", List, "", "", "", Smtpd | Smtp, "Name servers to ask, as address or address:port; empty for those of resolv.conf."},
         {"dns_trust_ad", Boolean, "no", "", "", Smtpd | Smtp, "Whether the name server's word is taken that an answer was signed."},
         {"dns_cache_size", Number, "10000", "0", "", Smtpd | Smtp, "Most answers that a process remembers."},
-        {"thread_pool_size", Number, "4", "1", "64", All, "Threads of a process for what blocks, such as writing to disk."},
+        {"thread_pool_size", Number, "4", "1", "64", All, "Threads of a process for what blocks, such as writing to disk; qmgr has twice as many."},
 
         // ---- queue
         {"queue_slot_size", Size, "65536", "4096", "1G", Qmgr, "Space that a queue file keeps for the next message, in bytes; larger messages get more for their time."},
         {"queue_pool_size", Number, "500", "0", "1000000", Qmgr, "Most empty queue files that are kept for use again."},
-        {"queue_lease_limit", Number, "64", "1", "10000", Qmgr | Smtpd | Pickup, "Most queue files that one process may have in hand for new messages."},
+        {"queue_lease_limit", Number, "64", "1", "4096", Smtpd | Pickup | Local, "Most queue files that one process keeps in hand for new messages."},
 
         // ---- local, virtual
         {"mailbox_delivery_threads", Number, "20", "1", "200", Local, "Deliveries that the process of one mailbox owner runs at the same time."},

@@ -15,7 +15,7 @@ std::span<const Parameter> smtpd_parameters()
         {"smtpd_min_data_rate", Number, "500", "1", "", Smtpd, "Bytes a second that extend the deadline of a request while content comes in."},
         {"smtpd_helo_required", Boolean, "no", "", "", Smtpd, "Whether MAIL has to follow HELO or EHLO."},
         {"smtpd_delay_reject", Boolean, "yes", "", "", Smtpd, "Whether refusals of client, HELO and sender wait for RCPT, so that the log has all three."},
-        {"smtpd_delay_open_until_valid_rcpt", Boolean, "yes", "", "", Smtpd, "Whether a message takes a place in the queue only with its first valid recipient."},
+        {"smtpd_delay_open_until_valid_rcpt", Boolean, "yes", "", "", Unused, "When a message takes its place in the queue; here that is at DATA."},
         {"smtpd_peername_lookup", Boolean, "yes", "", "", Smtpd, "Whether client names are looked up."},
         {"smtpd_client_port_logging", Boolean, "no", "", "", Smtpd, "Whether the log shows the client's port too."},
         {"smtpd_hide_client_session", Boolean, "no", "", "", Smtpd, "Whether the Received: field says nothing about the client."},
@@ -34,7 +34,7 @@ std::span<const Parameter> smtpd_parameters()
         {"strict_rfc821_envelopes", Boolean, "no", "", "", Smtpd, "Whether addresses in MAIL and RCPT need angle brackets and no comments."},
         {"disable_vrfy_command", Boolean, "no", "", "", Smtpd, "Whether VRFY is turned off."},
         {"smtpd_etrn_restrictions", List, "", "", "", Later, "Who may use ETRN for what."},
-        {"resolve_timeout", Time, "100s", "1s", "", Smtpd, "How long a lookup in a table may take."},
+        {"resolve_timeout", Time, "100s", "1s", "", Later, "How long a lookup in a table may take."},
 
         // ---- errors and limits
         {"smtpd_soft_error_limit", Number, "10", "1", "", Smtpd, "Errors of a client without success after which every reply is delayed."},

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -92,6 +93,16 @@ void write_line(int fd, std::string_view line)
     }
 }
 
+// A file that is there keeps its permissions; one that is made gets those of the sink, whatever the umask.
+int open_file(const Sink& sink)
+{
+    constexpr int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY;
+    const int made = ::open(sink.path.c_str(), flags | O_CREAT | O_EXCL, 0600);
+    if (made >= 0 && sink.permissions != 0600)
+        (void)::fchmod(made, sink.permissions); // as good as it gets: the log works
+    return made >= 0 || errno != EEXIST ? made : ::open(sink.path.c_str(), flags | O_CREAT, 0600);
+}
+
 } // namespace
 
 bool open(const Sink& sink)
@@ -101,7 +112,7 @@ bool open(const Sink& sink)
         if (sink.path == "/dev/stdout")
             fd = ::dup(STDOUT_FILENO);
         else
-            fd = ::open(sink.path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+            fd = open_file(sink);
         if (fd < 0)
             return false;
     }

@@ -16,6 +16,7 @@ enum class Level : unsigned char { Debug, Info, Warning, Error, Fatal, Panic };
 struct Sink {
     enum class To : unsigned char { Syslog, File, Stderr } to = To::Stderr;
     std::string path;         // File
+    unsigned permissions = 0600; // of a file that is made
     std::string syslog_name;  // "posthouse" or "postfix/submission"
     std::string program;      // "smtpd"
     std::string facility = "mail";

@@ -25,6 +25,15 @@ void set_option(int fd, int level, int option)
     ::setsockopt(fd, level, option, &on, sizeof on);
 }
 
+// Before connect() or listen(): TCP agrees on the scale of windows then.
+void set_window(int fd, int window)
+{
+    if (window <= 0)
+        return;
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &window, sizeof window);
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
+}
+
 Result<void> bind_to(int fd, const SocketAddress& address)
 {
     sockaddr_storage storage;
@@ -69,7 +78,7 @@ bool has_peer(int fd)
 }
 } // namespace
 
-Result<UniqueFd> listen_tcp(const SocketAddress& at, int backlog)
+Result<UniqueFd> listen_tcp(const SocketAddress& at, int backlog, int window)
 {
     UniqueFd fd = make_socket(at);
     if (!fd)
@@ -80,6 +89,7 @@ Result<UniqueFd> listen_tcp(const SocketAddress& at, int backlog)
     // What is accepted inherits these.
     set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY);
     set_option(fd.get(), SOL_SOCKET, SO_KEEPALIVE);
+    set_window(fd.get(), window);
     RETURN_IF_ERROR(bind_to(fd.get(), at));
     if (::listen(fd.get(), backlog) != 0)
         return Error::system(cat("listen on ", at.to_text()), errno);
@@ -100,13 +110,15 @@ Result<UniqueFd> listen_unix(const std::string& path, mode_t mode, int backlog)
 }
 
 Task<Result<UniqueFd>> connect_to(Loop& loop, const SocketAddress& to, const std::optional<IpAddress>& bind_address,
-                                  Deadline deadline)
+                                  Deadline deadline, int window)
 {
     UniqueFd fd = make_socket(to);
     if (!fd)
         co_return Error::system("create socket", errno);
-    if (!to.is_unix())
+    if (!to.is_unix()) {
         set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY);
+        set_window(fd.get(), window);
+    }
     if (bind_address) {
         // Without this a port is taken at bind, of which a busy client has too few.
         set_option(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);

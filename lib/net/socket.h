@@ -15,14 +15,14 @@
 namespace posthouse::net {
 
 // IPv6 sockets take IPv6 only. Port 0 lets the kernel choose: see SocketAddress::local_of. Accepted connections
-// inherit TCP_NODELAY and SO_KEEPALIVE.
-Result<UniqueFd> listen_tcp(const SocketAddress& at, int backlog);
+// inherit TCP_NODELAY, SO_KEEPALIVE and the window: the size of socket buffers in bytes, 0 for the system's own.
+Result<UniqueFd> listen_tcp(const SocketAddress& at, int backlog, int window = 0);
 
 // Replaces an old socket of that name, never any other kind of file.
 Result<UniqueFd> listen_unix(const std::string& path, mode_t mode, int backlog);
 
 // TCP or UNIX. `bind_address` is the source address for TCP.
 Task<Result<UniqueFd>> connect_to(Loop& loop, const SocketAddress& to, const std::optional<IpAddress>& bind_address,
-                                  Deadline deadline);
+                                  Deadline deadline, int window = 0);
 
 } // namespace posthouse::net

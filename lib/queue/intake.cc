@@ -54,6 +54,18 @@ std::string unfolded(std::string_view body)
     return line;
 }
 
+// RFC 5322 section 3.2.2: parentheses and backslashes inside of a comment.
+std::string as_comment(std::string_view text)
+{
+    std::string comment;
+    for (const char c : text) {
+        if (c == '(' || c == ')' || c == '\\')
+            comment.push_back('\\');
+        comment.push_back(ascii::is_control(c) ? ' ' : c);
+    }
+    return comment;
+}
+
 } // namespace
 
 IntakeResult::IntakeResult(std::string the_id, uint64_t the_size, size_t the_recipient_count)
@@ -268,6 +280,8 @@ Task<Result<void>> Intake::Impl::add_from(std::string_view prefix)
     }
     if (sender.empty() || full_name.empty())
         append_to(ready, prefix, "From: ", address, "\r\n");
+    else if (tables.obsolete_from)
+        append_to(ready, prefix, "From: ", address, " (", as_comment(full_name), ")\r\n");
     else
         append_to(ready, prefix, "From: ", mail::quote_phrase(full_name), " <", address, ">\r\n");
     co_return Result<void>();

@@ -5,10 +5,12 @@
 // NewMessage may be destroyed after it.
 #pragma once
 
+#include "lib/config/config.h"
 #include "lib/event/loop.h"
 #include "lib/event/thread_pool.h"
 #include "lib/queue/new_message.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,9 +21,14 @@ namespace posthouse::queue {
 class QueueClientLimits {
 public:
     QueueClientLimits() = default;
+    explicit QueueClientLimits(const config::Config& config)
+        : most_leases(static_cast<size_t>(config.number("queue_lease_limit")))
+    {
+        fewest_leases = std::min(fewest_leases, most_leases);
+    }
 
     size_t fewest_leases = 4;       // asked for at first
-    size_t most_leases = 64;        // kept in hand, and asked for at a time, under load
+    size_t most_leases = 64;        // queue_lease_limit: kept in hand under load
     size_t buffer = 65536;          // content kept in memory before it goes to the file
     uint64_t slot_size = 65536;     // queue_slot_size: a file that grew beyond goes back to qmgr
     Duration reconnect_delay = Duration::milliseconds(200); // grows to 16 times of it

@@ -1,3 +1,5 @@
+// From a recipient's address to (transport, nexthop), as the address classes, transport_maps and relayhost say: see
+// route.h. For qmgr's routing and smtpd's checks of recipients, which therefore agree.
 #include "lib/queue/route.h"
 
 #include "lib/base/ascii.h"
@@ -20,7 +22,6 @@ namespace posthouse::queue {
 
 namespace {
 
-constexpr std::string_view null_sender_key = "<>";
 constexpr int most_routing_operators = 50;
 constexpr size_t most_examined_domains = 1000;
 constexpr unsigned transport_search =
@@ -149,8 +150,10 @@ struct Router::Impl {
     std::string hostname;
     std::string local_transport, virtual_transport, relay_transport, default_transport;
     std::string relayhost;
+    std::string null_key_for_relayhost, null_key_for_transport; // what the null sender is looked up as
     bool show_table_names = true;
     bool resolve_dequoted = true;
+    bool allow_hyphen_first = false; // allow_min_user
 
     std::unique_ptr<LocalDomains> local_domains;
     std::unique_ptr<table::MatchList> virtual_alias_domains, virtual_mailbox_domains, relay_domains;
@@ -179,8 +182,11 @@ Result<void> Router::Impl::open(const config::Config& config, const table::Conte
     relay_transport = config.text("relay_transport");
     default_transport = config.text("default_transport");
     relayhost = config.text("relayhost");
+    null_key_for_relayhost = config.text("empty_address_relayhost_maps_lookup_key");
+    null_key_for_transport = config.text("empty_address_default_transport_maps_lookup_key");
     show_table_names = config.boolean("show_user_unknown_table_name");
     resolve_dequoted = config.boolean("resolve_dequoted_address");
+    allow_hyphen_first = config.boolean("allow_min_user");
 
     auto domains = LocalDomains::open(config, context);
     if (!domains)
@@ -288,10 +294,10 @@ std::string Router::Impl::unknown_text(std::string_view table_name) const
 
 Task<Result<void>> Router::Impl::choose_remote(const Resolved& resolved, std::string sender, Route& route)
 {
-    const std::string key = sender.empty() ? std::string(null_sender_key) : std::move(sender);
     std::string transport = relay_transport;
     if (route.address_class == AddressClass::Default) {
         transport = default_transport;
+        const std::string& key = sender.empty() ? null_key_for_transport : sender;
         auto own = co_await sender_transport->find(key);
         if (!own)
             co_return std::move(own.error());
@@ -299,7 +305,8 @@ Task<Result<void>> Router::Impl::choose_remote(const Resolved& resolved, std::st
             transport = (*own)->value;
     }
     route.nexthop = relayhost.empty() ? resolved.domain : relayhost;
-    auto relay = co_await sender_relayhost->find(key);
+    const std::string& relay_key = sender.empty() ? null_key_for_relayhost : sender;
+    auto relay = co_await sender_relayhost->find(relay_key);
     if (!relay)
         co_return std::move(relay.error());
     if (*relay && !ascii::equal((*relay)->value, "DUNNO"))
@@ -394,6 +401,12 @@ Task<Result<Route>> Router::route(std::string address, std::string sender)
             route.nexthop = "5.1.3 Bad destination domain syntax";
             co_return route;
         }
+    }
+    // A command that is given the address could take it for an option.
+    if (!impl_->allow_hyphen_first && unquote_local(resolved->local).starts_with('-')) {
+        route.transport = "error";
+        route.nexthop = "5.1.3 Bad address syntax: it begins with a hyphen";
+        co_return route;
     }
     CO_CHECK(co_await impl_->choose_transport(*resolved, std::move(sender), route));
     CO_CHECK(co_await impl_->apply_tables(route));

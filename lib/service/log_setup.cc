@@ -17,6 +17,8 @@ Result<void> open_log(const config::Config& config, const std::string& program)
     sink.syslog_name = config.text("syslog_name");
     sink.facility = config.text("syslog_facility");
     sink.program = program;
+    const std::string& permissions = config.text("maillog_file_permissions");
+    sink.permissions = permissions == "0644" ? 0644 : permissions == "0640" ? 0640 : 0600;
     if (!log::open(sink))
         return Error::system(cat("open maillog_file ", sink.path), errno);
     return Result<void>();

@@ -49,6 +49,10 @@ net::ResolverOptions resolver_options(const config::Config& config, const Spec& 
         const auto ways = config.list(spec.host_lookup);
         options.use_hosts_file = std::find(ways.begin(), ways.end(), "native") != ways.end();
         options.use_dns = std::find(ways.begin(), ways.end(), "dns") != ways.end();
+        if (config.boolean("disable_dns_lookups")) {
+            options.use_dns = false;
+            options.use_hosts_file = true;
+        }
     }
     return options;
 }
@@ -490,7 +494,7 @@ int run(int argc, char** argv, const Spec& spec, Factory factory)
         log::fatal(cat(spec.program, ": ", line.error().text(), "; this program is started by master"));
     const std::unique_ptr<config::Config> config = read_configuration(*line, spec.program);
     Loop loop;
-    ThreadPool pool(loop, spec.pool_threads);
+    ThreadPool pool(loop, static_cast<size_t>(config->number("thread_pool_size")) * spec.pool_share);
     TaskGroup background(loop);
     Runner runner(loop, *config, pool, *line, spec, background, ::geteuid() == 0);
     const std::unique_ptr<Program> program = factory();

@@ -75,7 +75,7 @@ struct Spec {
     bool idle_exit = true;            // after max_idle without a session
     Sandbox sandbox = {};
     size_t core_bytes = 0;            // RLIMIT_CORE
-    size_t pool_threads = 4;
+    size_t pool_share = 1;            // threads, in multiples of thread_pool_size
 };
 
 // What a Program gets. Lives as long as the process.

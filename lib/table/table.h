@@ -56,7 +56,8 @@ public:
     std::string recipient_delimiter;   // for AddressMaps
     std::string myorigin;
     bool fold_keys = true;             // look keys up in lower case
-    bool warn_missing = true;          // false: `open` returns the error instead of a failing table
+    bool warn_missing = true;          // false: `open` returns the error instead of a failing table;
+                                       // daemon_table_open_error_is_fatal makes it so
     // regexp and pcre join all values as they stand; the mail program's body and header checks use the same.
     size_t file_limit = 64 << 20;      // bytes of one text table
 };

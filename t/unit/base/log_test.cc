@@ -5,6 +5,7 @@
 #include "t/support/catch.h"
 
 #include <cstdlib>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,4 +35,30 @@ TEST_CASE("a line bears the number of the process that wrote it, in a forked chi
     REQUIRE(text);
     CHECK(text->find(cat("posthouse/test[", ::getpid(), "]: from the parent\n")) != std::string::npos);
     CHECK(text->find(cat("posthouse/test[", child, "]: from the child\n")) != std::string::npos);
+}
+
+TEST_CASE("a log file is made with the permissions of its sink, whatever the umask, and one that is there keeps its own")
+{
+    char directory[] = "/tmp/posthouse-log-XXXXXX";
+    REQUIRE(::mkdtemp(directory));
+    const std::string path = cat(directory, "/log");
+    const auto mode_under = [&](unsigned permissions) {
+        log::Sink sink;
+        sink.to = log::Sink::To::File;
+        sink.path = path;
+        sink.permissions = permissions;
+        const mode_t before = ::umask(077);
+        REQUIRE(log::open(sink));
+        ::umask(before);
+        struct stat status;
+        REQUIRE(::stat(path.c_str(), &status) == 0);
+        return status.st_mode & 0777;
+    };
+    CHECK(mode_under(0644) == 0644);
+    CHECK(mode_under(0600) == 0644);
+    ::unlink(path.c_str());
+    CHECK(mode_under(0600) == 0600);
+    ::unlink(path.c_str());
+    ::rmdir(directory);
+    REQUIRE(log::open(log::Sink()));
 }

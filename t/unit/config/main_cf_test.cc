@@ -335,6 +335,15 @@ TEST_CASE("settings without effect are told apart from those that work")
     CHECK(notices[1].parameter == "smtpd_milters");
 }
 
+TEST_CASE("a transport's own setting is without effect when the one for all transports is")
+{
+    auto config = good("slow_delivery_slot_cost = 7\nslow_destination_rate_delay = 1s\nqueue_run_delay = 5m\n");
+    auto notices = later_features_set(*config);
+    REQUIRE(notices.size() == 2);
+    CHECK(notices[0].parameter == "queue_run_delay");
+    CHECK(notices[1].parameter == "slow_delivery_slot_cost");
+}
+
 TEST_CASE("every row of the table is sound: unique name, a default that fits, a meaning that is a sentence")
 {
     std::vector<Fault> faults;

@@ -174,6 +174,31 @@ TEST_CASE("a domain that does not exist is final, one that cannot be looked up i
     CHECK(hosts.error().dsn() == "4.4.3");
 }
 
+TEST_CASE("with ignore_mx_lookup_error a domain whose MX cannot be looked up is its own mail host")
+{
+    FakeNames names;
+    names.fail_mx("example.com", State::Temporary);
+    names.add_address("example.com", "192.0.2.1");
+    CHECK_FALSE(find("example.com", names));
+    Settings settings;
+    settings.ignore_mx_error = true;
+    CHECK(names_of(find("example.com", names, settings)) == Names{"example.com"});
+    const auto nowhere = find("nowhere.example", names, settings);
+    REQUIRE_FALSE(nowhere);
+    CHECK(nowhere.error().permanent());
+}
+
+TEST_CASE("with disable_dns_lookups a domain is a host, and no MX is asked for")
+{
+    FakeNames names;
+    names.add_mx("example.com", 10, "mx.example.com");
+    names.add_address("mx.example.com", "192.0.2.2");
+    names.add_address("example.com", "192.0.2.1");
+    Settings settings;
+    settings.use_mx = false;
+    CHECK(names_of(find("example.com", names, settings)) == Names{"example.com"});
+}
+
 TEST_CASE("MX hosts without addresses fail by the kind of error: temporary when any is")
 {
     FakeNames names;

@@ -192,6 +192,22 @@ TEST_CASE("the spawner finds users, and takes no name that means anything to a f
             CHECK(router.ask(kind, strange).status == Status::NoUser);
 }
 
+TEST_CASE("with require_home_directory mail for a user whose home is missing waits")
+{
+    Hostile place(Mode::Local);
+    place.settings.wants_home = true;
+    if (!is_root())
+        return;
+    const OwnUsers users(place, cat("joe:x:12399:12399::", place.at("home"), ":/bin/sh\nann:x:12398:12398::/nowhere/ann:/bin/sh\n"));
+    if (!users.there)
+        return;
+    Router router(place.settings);
+    CHECK(router.ask(Kind::StartUser, "joe").status == Status::Ok);
+    const SpawnReply reply = router.ask(Kind::StartUser, "ann");
+    CHECK(reply.status == Status::Refused); // for now: the router puts the mail off
+    CHECK(reply.text == "home directory /nowhere/ann: No such file or directory");
+}
+
 TEST_CASE("a malformed request ends the spawner, and with it the process that sent it")
 {
     Hostile place(Mode::Local);

@@ -73,6 +73,7 @@ TEST_CASE("a final delivery adds Return-Path, X-Original-To and Delivered-To")
 {
     mail::Recipient recipient("u@d");
     CHECK(delivery_headers("", recipient) == "Return-Path: <>\nDelivered-To: u@d\n");
+    CHECK(delivery_headers("", recipient, false) == "Return-Path: <>\n"); // prepend_delivered_header without file
     recipient.original = "alias@d";
     recipient.address = "\"\\\\u\"@d"; // the user's mailbox, past the user's alias
     CHECK(delivery_headers("s@x", recipient) == "Return-Path: <s@x>\nX-Original-To: alias@d\nDelivered-To: u@d\n");

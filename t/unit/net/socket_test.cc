@@ -30,6 +30,31 @@ TEST_CASE("a connection reaches a listening socket from the address that was ask
     CHECK(SocketAddress::peer_of(connected->get()) == at);
 }
 
+TEST_CASE("the window is that of an accepted connection and of one that was made, and 0 leaves it to the system")
+{
+    Loop loop;
+    const auto buffers = [](const UniqueFd& fd) {
+        int sizes[2] = {};
+        socklen_t length = sizeof sizes[0];
+        REQUIRE(::getsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &sizes[0], &length) == 0);
+        REQUIRE(::getsockopt(fd.get(), SOL_SOCKET, SO_SNDBUF, &sizes[1], &length) == 0);
+        return std::pair(sizes[0], sizes[1]);
+    };
+    constexpr int window = 16384;
+    const std::pair wanted(2 * window, 2 * window); // Linux counts its own needs too: socket(7)
+    for (const int size : {window, 0}) {
+        const auto listener = listen_tcp(SocketAddress(loopback, 0), 5, size);
+        REQUIRE(listener);
+        const auto connected = test::run_task(loop, connect_to(loop, SocketAddress::local_of(listener->get()), std::nullopt,
+                                                               Deadline::after(Duration::seconds(5)), size));
+        REQUIRE(connected);
+        const UniqueFd accepted(::accept(listener->get(), nullptr, nullptr));
+        REQUIRE(accepted);
+        CHECK((buffers(accepted) == wanted) == (size == window));
+        CHECK((buffers(*connected) == wanted) == (size == window));
+    }
+}
+
 TEST_CASE("an accepted connection has its options from the listener")
 {
     Loop loop;

@@ -118,6 +118,15 @@ TEST_CASE("a local message without Message-Id, Date and From gets them")
     CHECK(run.captured.envelope.sender == "ann@ours.example");
 }
 
+TEST_CASE("header_from_format = obsolete puts the name behind the address, as a comment")
+{
+    Run run("header_from_format = obsolete\n");
+    run.envelope.sender = "ann";
+    run.full_name = "Ann (B.)";
+    REQUIRE(run.pass("Subject: s\r\n\r\nbody\r\n", RewriteContext::Local));
+    CHECK(run.captured.content.find("\r\nFrom: ann@ours.example (Ann \\(B.\\))\r\n") != std::string::npos);
+}
+
 TEST_CASE("what is there is not added again")
 {
     Run run;

@@ -117,6 +117,15 @@ TEST_CASE("relayhost takes what is not ours, and a sender's own relay host comes
     CHECK(routed(router, "a@else.example", "") == "default | smtp | [null.example] | a@else.example");
 }
 
+TEST_CASE("the null sender's key for its own routes can be chosen")
+{
+    Opened<Router> router("sender_dependent_relayhost_maps = inline:{ null=[relay.example] }\n"
+                          "empty_address_relayhost_maps_lookup_key = null\n"
+                          "sender_dependent_default_transport_maps = inline:{ nobody=slow }\n"
+                          "empty_address_default_transport_maps_lookup_key = nobody\n");
+    CHECK(routed(router, "a@else.example", "") == "default | slow | [relay.example] | a@else.example");
+}
+
 TEST_CASE("a sender may have a transport of its own")
 {
     Opened<Router> router("sender_dependent_default_transport_maps = inline:{ @ours.example=slow, "
@@ -221,4 +230,22 @@ TEST_CASE("a domain of two classes is local, and the administrator is told once"
     const size_t first = text->find("do not list domain ours.example in BOTH mydestination and virtual_mailbox_domains");
     CHECK(first != std::string::npos);
     CHECK(text->find("do not list", first + 1) == std::string::npos);
+}
+
+TEST_CASE("an address that begins with a hyphen is an error, in quotes too, unless allow_min_user is set")
+{
+    const std::string refused = " | error | 5.1.3 Bad address syntax: it begins with a hyphen | ";
+    Opened<Router> router(classes);
+    CHECK(routed(router, "-f@ours.example") == cat("local", refused, "-f@ours.example"));
+    CHECK(routed(router, "\"-f x\"@else.example") == cat("default", refused, "\"-f x\"@else.example"));
+    CHECK(routed(router, "a-f@else.example") == "default | smtp | else.example | a-f@else.example");
+    Opened<Router> lenient(classes + "allow_min_user = yes\n");
+    CHECK(routed(lenient, "-f@else.example") == "default | smtp | else.example | -f@else.example");
+}
+
+TEST_CASE("a table that cannot be opened fails its lookups, or the start under daemon_table_open_error_is_fatal")
+{
+    const std::string missing = "transport_maps = texthash:/nowhere/table\n";
+    CHECK_NOTHROW(Opened<Router>(missing));
+    CHECK_THROWS(Opened<Router>(missing + "daemon_table_open_error_is_fatal = yes\n"));
 }
