@@ -17,7 +17,7 @@ constexpr Duration last_flush = Duration::seconds(30);
 class Agent::Running {
 public:
     Running(Agent& agent, const queue::DeliveryRequest& request, std::function<void(queue::RecipientOutcome)> report)
-        : delivery(agent.loop_, agent.settings_, agent.names_, agent.cache_, request, std::move(report)),
+        : delivery(agent.loop_, agent.pool_, agent.settings_, agent.names_, agent.cache_, request, std::move(report)),
           task(agent.loop_)
     {
     }
@@ -26,8 +26,8 @@ public:
     TaskGroup task; // last
 };
 
-Agent::Agent(Loop& loop, const Settings& settings, NameService& names, SessionCache& cache, UniqueFd connection)
-    : loop_(loop), settings_(settings), names_(names), cache_(cache), channel_(loop, std::move(connection)),
+Agent::Agent(Loop& loop, ThreadPool& pool, const Settings& settings, NameService& names, SessionCache& cache, UniqueFd connection)
+    : loop_(loop), pool_(pool), settings_(settings), names_(names), cache_(cache), channel_(loop, std::move(connection)),
       deliveries_(loop)
 {
 }

@@ -5,6 +5,7 @@
 #include "lib/event/loop.h"
 #include "lib/event/task.h"
 #include "lib/event/task_group.h"
+#include "lib/event/thread_pool.h"
 #include "lib/ipc/channel.h"
 #include "smtp/delivery.h"
 #include "smtp/host_search.h"
@@ -18,7 +19,7 @@ namespace posthouse::smtp_client {
 
 class Agent {
 public:
-    Agent(Loop& loop, const Settings& settings, NameService& names, SessionCache& cache, UniqueFd connection);
+    Agent(Loop& loop, ThreadPool& pool, const Settings& settings, NameService& names, SessionCache& cache, UniqueFd connection);
 
     // Until qmgr closes, or stop(Soon) was called and what it leaves is over.
     Task<void> serve();
@@ -35,6 +36,7 @@ private:
     Task<void> attempt(Running& running);
 
     Loop& loop_;
+    ThreadPool& pool_;
     const Settings& settings_;
     NameService& names_;
     SessionCache& cache_;

@@ -1,9 +1,11 @@
+// Sends a message's content as this host can take it: see content_sender.h.
 #include "smtp/content_sender.h"
 
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 
 namespace posthouse::smtp_client {
@@ -30,8 +32,17 @@ bool needs_conversion(const queue::DeliveryRequest& request, const Features& fea
     return settings.convert_8bit && !features.eight_bit && !features.smtputf8 && request.content.facts.has_8bit_body;
 }
 
-ContentSender::ContentSender(Session& session, const Settings& settings, const queue::DeliveryRequest& request)
-    : session_(session), settings_(settings), request_(request), reader_(request.file.get(), request.content),
+// The reader and a piece of its content while a thread reads it, which may outlast a cancelled delivery.
+class ContentSender::FromDisk {
+public:
+    explicit FromDisk(queue::ContentReader its_reader) : reader(std::move(its_reader)) {}
+    queue::ContentReader reader;
+    std::string piece;
+};
+
+ContentSender::ContentSender(Session& session, const Settings& settings, const queue::DeliveryRequest& request,
+                             ThreadPool& pool)
+    : session_(session), settings_(settings), request_(request), pool_(pool), reader_(request.file.get(), request.content),
       writer_(facts_to_send(request, needs_conversion(request, session.features(), settings)), settings.line_limit)
 {
     if (needs_conversion(request, session.features(), settings))
@@ -44,7 +55,7 @@ Task<std::optional<Trouble>> ContentSender::run()
         auto trouble = co_await send_large();
         co_return trouble;
     }
-    auto trouble = queue_small();
+    auto trouble = co_await queue_small();
     if (trouble)
         co_return trouble;
     auto written = co_await session_.chat().flush(Deadline::after(settings_.data_xfer_timeout));
@@ -54,24 +65,52 @@ Task<std::optional<Trouble>> ContentSender::run()
 }
 
 // The whole content and its dot, so that they leave in one write.
-std::optional<Trouble> ContentSender::queue_small()
+Task<std::optional<Trouble>> ContentSender::queue_small()
 {
     const auto size = static_cast<size_t>(request_.content.size);
     std::string& out = session_.chat().output();
     std::string content;
     std::string& into = goes_verbatim() ? out : content;
     into.resize(size);
-    const auto piece = reader_.next(into.data(), size);
-    if (!piece) {
-        out.clear();
-        return unreadable(piece.error());
+    const auto cached = reader_.next_if_cached(into.data(), size);
+    if (!cached || !*cached)
+        into.clear();
+    if (!cached)
+        co_return unreadable(cached.error());
+    if (!*cached) {
+        const auto piece = co_await next_from_disk(size);
+        if (!piece)
+            co_return unreadable(piece.error());
+        into.assign(*piece);
     }
     if (goes_verbatim())
-        writer_.note_sent(*piece);
+        writer_.note_sent(into);
     else
-        transform(*piece, out);
+        transform(into, out);
     finish(out);
-    return std::nullopt;
+    co_return std::nullopt;
+}
+
+// The next piece by way of a thread. It stays until the next call.
+Task<Result<std::string_view>> ContentSender::next_from_disk(size_t size)
+{
+    auto detached = reader_.detached();
+    if (!detached)
+        co_return std::move(detached.error());
+    const auto owned = std::make_shared<FromDisk>(std::move(*detached));
+    from_disk_ = owned;
+    std::function<Result<size_t>()> work = [owned, size]() -> Result<size_t> {
+        owned->piece.resize(size);
+        const auto got = owned->reader.next(owned->piece.data(), size);
+        if (!got)
+            return got.error();
+        return got->size();
+    };
+    const auto got = co_await in_pool(pool_, std::move(work));
+    if (!got)
+        co_return got.error();
+    reader_ = owned->reader;
+    co_return std::string_view(owned->piece).substr(0, *got);
 }
 
 // In pieces, so that no message is ever whole in memory.
@@ -80,11 +119,18 @@ Task<std::optional<Trouble>> ContentSender::send_large()
     const std::unique_ptr<char[]> buffer(new char[piece_size]);
     const Instant began = Instant::now();
     while (!reader_.at_end()) {
-        const auto piece = reader_.next(buffer.get(), piece_size);
-        if (!piece)
-            co_return unreadable(piece.error());
+        const auto cached = reader_.next_if_cached(buffer.get(), piece_size);
+        if (!cached)
+            co_return unreadable(cached.error());
+        std::string_view piece = cached->value_or("");
+        if (!*cached) {
+            const auto read = co_await next_from_disk(piece_size);
+            if (!read)
+                co_return unreadable(read.error());
+            piece = *read;
+        }
         const Deadline deadline = piece_deadline(began, reader_.done());
-        auto sent = co_await send_piece(*piece, deadline);
+        auto sent = co_await send_piece(piece, deadline);
         if (!sent)
             co_return lost(sent.error());
     }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "lib/event/task.h"
+#include "lib/event/thread_pool.h"
 #include "lib/mail/seven_bit.h"
 #include "lib/queue/content_reader.h"
 #include "lib/queue/delivery_protocol.h"
@@ -14,6 +15,7 @@
 #include "smtp/trouble.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,7 +27,8 @@ bool needs_conversion(const queue::DeliveryRequest& request, const Features& fea
 
 class ContentSender {
 public:
-    ContentSender(Session& session, const Settings& settings, const queue::DeliveryRequest& request);
+    // `pool`: for what has to come from the disk.
+    ContentSender(Session& session, const Settings& settings, const queue::DeliveryRequest& request, ThreadPool& pool);
 
     enum class Fault : unsigned char { None, Connection, Message };
     // Which of the two a trouble is about: the message's file, or the connection.
@@ -34,7 +37,9 @@ public:
     Task<std::optional<Trouble>> run();
 
 private:
-    std::optional<Trouble> queue_small();
+    class FromDisk;
+    Task<Result<std::string_view>> next_from_disk(size_t size);
+    Task<std::optional<Trouble>> queue_small();
     Task<std::optional<Trouble>> send_large();
     Task<Result<void>> send_piece(std::string_view piece, Deadline deadline);
     bool goes_verbatim() const { return !converter_ && writer_.verbatim(); }
@@ -47,7 +52,9 @@ private:
     Session& session_;
     const Settings& settings_;
     const queue::DeliveryRequest& request_;
+    ThreadPool& pool_;
     queue::ContentReader reader_;
+    std::shared_ptr<FromDisk> from_disk_; // owners: this, and the work in the pool; none while all is in memory
     std::optional<mail::SevenBitConverter> converter_;
     smtp::DataWriter writer_;
     std::string converted_;

@@ -1,3 +1,5 @@
+// The main flow of smtp, see delivery.h: the hosts of a destination one after the other, over a connection that is
+// still open where there is one, until each recipient has a result. The dialogue with one host is transaction.cc.
 #include "smtp/delivery.h"
 
 #include "lib/log/log.h"
@@ -7,10 +9,10 @@
 
 namespace posthouse::smtp_client {
 
-Delivery::Delivery(Loop& loop, const Settings& settings, NameService& names, SessionCache& cache,
+Delivery::Delivery(Loop& loop, ThreadPool& pool, const Settings& settings, NameService& names, SessionCache& cache,
                    const queue::DeliveryRequest& request, std::function<void(queue::RecipientOutcome)> report)
-    : loop_(loop), settings_(settings), names_(names), cache_(cache), request_(request), report_(std::move(report)),
-      results_(loop, request)
+    : loop_(loop), pool_(pool), settings_(settings), names_(names), cache_(cache), request_(request),
+      report_(std::move(report)), results_(loop, request)
 {
 }
 
@@ -124,7 +126,7 @@ Task<void> Delivery::try_hosts(const std::vector<MailHost>& hosts)
 // False: nothing was sent, the session had been closed by its host.
 Task<bool> Delivery::transact(std::unique_ptr<Session> session)
 {
-    Transaction transaction(*session, settings_, request_, results_);
+    Transaction transaction(*session, settings_, request_, results_, pool_);
     const Transaction::End end = co_await transaction.run();
     if (end == Transaction::End::NeverBegan) {
         results_.site = Trouble();

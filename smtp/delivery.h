@@ -4,6 +4,7 @@
 
 #include "lib/event/loop.h"
 #include "lib/event/task.h"
+#include "lib/event/thread_pool.h"
 #include "lib/queue/delivery_protocol.h"
 #include "smtp/host_search.h"
 #include "smtp/results.h"
@@ -21,7 +22,7 @@ class Delivery {
 public:
     // `report` gets what is settled while other recipients still wait, so that it is on disk before
     // anything else can go wrong.
-    Delivery(Loop& loop, const Settings& settings, NameService& names, SessionCache& cache,
+    Delivery(Loop& loop, ThreadPool& pool, const Settings& settings, NameService& names, SessionCache& cache,
              const queue::DeliveryRequest& request, std::function<void(queue::RecipientOutcome)> report);
 
     Task<queue::DeliveryDone> run();
@@ -41,6 +42,7 @@ private:
     void report_settled();
 
     Loop& loop_;
+    ThreadPool& pool_;
     const Settings& settings_;
     NameService& names_;
     SessionCache& cache_;

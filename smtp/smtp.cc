@@ -85,7 +85,7 @@ Result<void> ClientProgram::prepare(service::Context& context)
 
 Task<void> ClientProgram::serve(service::Context& context, UniqueFd connection, net::SocketAddress, size_t)
 {
-    Agent agent(context.loop, settings_, *names_, *cache_, std::move(connection));
+    Agent agent(context.loop, context.pool, settings_, *names_, *cache_, std::move(connection));
     agent_ = &agent;
     co_await agent.serve();
     agent_ = nullptr;

@@ -20,8 +20,8 @@ constexpr const char* end_of_data = "sending end of data -- message may be sent 
 } // namespace
 
 Transaction::Transaction(Session& session, const Settings& settings, const queue::DeliveryRequest& request,
-                         Results& results)
-    : session_(session), settings_(settings), request_(request), results_(results), open_(results.open_positions()),
+                         Results& results, ThreadPool& pool)
+    : session_(session), settings_(settings), request_(request), results_(results), pool_(pool), open_(results.open_positions()),
       needs_reset_(session.needs_reset)
 {
 }
@@ -260,7 +260,7 @@ Task<void> Transaction::send_nothing()
 
 Task<void> Transaction::send_message()
 {
-    ContentSender sender(session_, settings_, request_);
+    ContentSender sender(session_, settings_, request_, pool_);
     auto trouble = co_await sender.run();
     if (!trouble) {
         co_await take_final_replies();

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "lib/event/task.h"
+#include "lib/event/thread_pool.h"
 #include "lib/queue/delivery_protocol.h"
 #include "smtp/results.h"
 #include "smtp/session.h"
@@ -34,7 +35,8 @@ bool needs_smtputf8(const queue::DeliveryRequest& request);
 
 class Transaction {
 public:
-    Transaction(Session& session, const Settings& settings, const queue::DeliveryRequest& request, Results& results);
+    Transaction(Session& session, const Settings& settings, const queue::DeliveryRequest& request, Results& results,
+                ThreadPool& pool);
 
     // Over: the session may go on, see Session::broken. NeverBegan: a session used before was found closed,
     // nothing was sent that counts.
@@ -72,6 +74,7 @@ private:
     const Settings& settings_;
     const queue::DeliveryRequest& request_;
     Results& results_;
+    ThreadPool& pool_;
     std::vector<size_t> open_;     // positions of the recipients to send
     std::vector<size_t> accepted_; // of these, those whose RCPT was taken
     std::vector<std::string> xforward_;

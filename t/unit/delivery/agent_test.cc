@@ -1,10 +1,14 @@
 // The client as qmgr sees it: requests in, outcomes out, over a channel.
+#include "lib/base/cat.h"
+#include "lib/base/file.h"
 #include "lib/event/notify.h"
 #include "smtp/agent.h"
 #include "t/support/catch.h"
 #include "t/support/run_task.h"
 #include "t/unit/delivery/peer.h"
 
+#include <cstdlib>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 using namespace posthouse;
@@ -24,7 +28,7 @@ public:
         int fds[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
         queue_manager = std::make_unique<ipc::Channel>(client.loop, UniqueFd(fds[0]));
-        agent = std::make_unique<smtp_client::Agent>(client.loop, client.settings, client.names, *client.cache, UniqueFd(fds[1]));
+        agent = std::make_unique<smtp_client::Agent>(client.loop, client.pool, client.settings, client.names, *client.cache, UniqueFd(fds[1]));
         tasks_.spawn(serve(*this));
     }
     std::unique_ptr<ipc::Channel> queue_manager;
@@ -94,6 +98,30 @@ TEST_CASE("an agent that is to end when it is done asks for no more work and doe
     for (int i = 0; i < 10 && !pair.served; ++i)
         client.loop.run_once(Duration::milliseconds(10));
     CHECK(pair.served);
+}
+
+TEST_CASE("content that has to come from the disk is sent whole, in one write or in pieces")
+{
+    for (const size_t lines : {500u, 8000u}) {
+        std::string content = "Subject: x\r\n\r\n";
+        for (size_t i = 0; i < lines; ++i)
+            content += cat("line ", i, " of a message that waited for long\r\n");
+        Client client;
+        Peer peer(client.loop, {hello + transaction});
+        auto request = client.request(bracketed(peer), {"a@b.example"}, content);
+        char path[] = "/var/tmp/content-XXXXXX"; // where there is a page cache to empty
+        UniqueFd file(::mkstemp(path));
+        REQUIRE(file);
+        ::unlink(path);
+        REQUIRE(pwrite_all(file.get(), content, request.content.offset));
+        REQUIRE(::fsync(file.get()) == 0);
+        REQUIRE(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED) == 0);
+        request.file = std::move(file);
+        const auto done = client.deliver(std::move(request));
+        CHECK(done.outcomes.at(0).status == DeliveryStatus::Delivered);
+        REQUIRE(peer.contents.size() == 1);
+        CHECK(peer.contents[0] == content);
+    }
 }
 
 TEST_CASE("when the queue manager goes away deliveries under way are given up")

@@ -146,7 +146,7 @@ void FakeNames::fail_address(const std::string& host, net::Answer::State state)
     addresses_[host].detail = cat("Name service error for name=", host, " type=A: failed");
 }
 
-Client::Client()
+Client::Client() : pool(loop, 2)
 {
     log::Sink sink;
     sink.to = log::Sink::To::File;
@@ -194,7 +194,7 @@ queue::DeliveryDone Client::deliver(queue::DeliveryRequest what)
 {
     std::vector<queue::RecipientOutcome> early;
     const auto report = [&early](queue::RecipientOutcome outcome) { early.push_back(std::move(outcome)); };
-    smtp_client::Delivery delivery(loop, settings, names, *cache, what, report);
+    smtp_client::Delivery delivery(loop, pool, settings, names, *cache, what, report);
     queue::DeliveryDone done = run_task(loop, run(delivery));
     reported_early = early.size();
     for (auto& outcome : early)

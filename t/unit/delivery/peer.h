@@ -74,6 +74,7 @@ public:
     queue::DeliveryDone deliver(const std::string& nexthop, std::vector<std::string> recipients);
 
     Loop loop;
+    ThreadPool pool;
     smtp_client::Settings settings;
     FakeNames names;
     std::unique_ptr<smtp_client::SessionCache> cache;
