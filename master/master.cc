@@ -51,6 +51,7 @@ SEE ALSO
 #include "lib/log/log.h"
 #include "lib/service/directories.h"
 #include "lib/service/log_setup.h"
+#include "lib/service/sandbox.h"
 #include "master/pid_file.h"
 #include "master/supervisor.h"
 
@@ -248,6 +249,8 @@ Result<void> run(const Options& options)
     RETURN_IF_ERROR(supervisor.start(*configuration->config, configuration->services));
     log::info("daemon started -- version ", configuration->config->text("mail_version"), ", configuration ",
               options.directory);
+    for (const std::string& text : service::missing_confinement()) // once, instead of by each process
+        log::warning(text);
     const bool goes_on = bring_up(loop, supervisor);
     const char failed = goes_on && report_failing(supervisor) ? 0 : 1;
     if (options.detach)

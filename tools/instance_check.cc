@@ -8,6 +8,7 @@
 #include "lib/event/loop.h"
 #include "lib/event/thread_pool.h"
 #include "lib/service/directories.h"
+#include "lib/service/sandbox.h"
 #include "lib/table/table.h"
 
 #include <cerrno>
@@ -116,6 +117,8 @@ void check_surroundings(const Instance& instance, std::vector<Fault>& faults)
         if (service.use != config::ProgramUse::Run)
             faults.push_back({master_cf_of(instance), service.line, service.name,
                               cat("this entry is not used: ", service.note), true});
+    for (std::string& text : service::missing_confinement())
+        faults.push_back({"", 0, "", std::move(text), true});
     auto found = service::check_directories(*instance.config);
     if (!found)
         return; // an account is missing: check_essentials says it

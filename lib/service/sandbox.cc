@@ -15,6 +15,7 @@
 
 #ifdef HAVE_SECCOMP
 #include <sched.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/socket.h>
 #endif
@@ -59,6 +60,7 @@ long landlock_create(const RulesetAttributes* attributes, size_t size, uint32_t 
 {
     return ::syscall(444, attributes, size, flags);
 }
+long landlock_version() { return landlock_create(nullptr, 0, 1); } // -1 and errno when there is none
 long landlock_add(int ruleset, int type, const void* rule) { return ::syscall(445, ruleset, type, rule, 0); }
 long landlock_restrict(int ruleset) { return ::syscall(446, ruleset, 0); }
 
@@ -91,7 +93,7 @@ void allow_path(int ruleset, const AllowedPath& allowed, uint64_t all)
 // The ABI in force, 0 when there is none.
 Result<long> enter_landlock(const Sandbox& sandbox, const std::vector<AllowedPath>& paths)
 {
-    const long abi = landlock_create(nullptr, 0, 1 /* version */);
+    const long abi = landlock_version();
     if (abi < 1)
         return 0L;
     RulesetAttributes attributes = {};
@@ -168,11 +170,22 @@ bool deny_families(scmp_filter_ctx filter, const Sandbox& sandbox)
     return good;
 }
 
-bool enter_seccomp(const Sandbox& sandbox)
+// Empty: they are there.
+std::string no_filters()
 {
+    const uint32_t action = SECCOMP_RET_ERRNO;
+    if (::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0)
+        return "";
+    return cat("the kernel has no filter for system calls (", Error::system("seccomp", errno).text(), ")");
+}
+
+Result<bool> enter_seccomp(const Sandbox& sandbox)
+{
+    if (!no_filters().empty())
+        return false;
     const std::unique_ptr<void, FilterDeleter> filter(seccomp_init(SCMP_ACT_ALLOW));
     if (!filter)
-        return false;
+        return Error::system("seccomp_init", ENOMEM);
     bool good = true;
     for (const char* name : never_needed)
         good = good && deny(filter.get(), name);
@@ -186,13 +199,31 @@ bool enter_seccomp(const Sandbox& sandbox)
     }
     good = good && deny_families(filter.get(), sandbox);
     seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);
-    return good && seccomp_load(filter.get()) == 0;
+    const int failure = good ? seccomp_load(filter.get()) : -EINVAL;
+    if (failure != 0)
+        return Error::system("seccomp_load", -failure);
+    return true;
 }
+#elif defined(__SANITIZE_ADDRESS__)
+std::string no_filters() { return ""; } // meant to be without
+Result<bool> enter_seccomp(const Sandbox&) { return false; }
 #else
-bool enter_seccomp(const Sandbox&) { return false; }
+std::string no_filters() { return "built without a filter for system calls (libseccomp)"; }
+Result<bool> enter_seccomp(const Sandbox&) { return false; }
 #endif
 
 } // namespace
+
+std::vector<std::string> missing_confinement()
+{
+    std::vector<std::string> missing;
+    if (landlock_version() < 1)
+        missing.push_back(cat("the kernel gives no Landlock (", Error::system("landlock_create_ruleset", errno).text(),
+                              "): smtpd and smtp, when taken over, reach every file that the mail owner may"));
+    if (std::string why = no_filters(); !why.empty())
+        missing.push_back(cat(why, ": smtpd and smtp, when taken over, may use every system call"));
+    return missing;
+}
 
 Result<std::string> enter_sandbox(const Sandbox& sandbox, const std::vector<AllowedPath>& paths)
 {
@@ -202,8 +233,10 @@ Result<std::string> enter_sandbox(const Sandbox& sandbox, const std::vector<Allo
     auto abi = enter_landlock(sandbox, paths);
     if (!abi)
         return std::move(abi.error());
-    const bool filtered = enter_seccomp(sandbox);
-    return cat(*abi > 0 ? cat("landlock ", *abi) : std::string("no landlock"), filtered ? ", seccomp" : ", no seccomp");
+    auto filtered = enter_seccomp(sandbox);
+    if (!filtered)
+        return std::move(filtered.error());
+    return cat(*abi > 0 ? cat("landlock ", *abi) : std::string("no landlock"), *filtered ? ", seccomp" : ", no seccomp");
 }
 
 } // namespace posthouse::service

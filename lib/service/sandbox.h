@@ -1,5 +1,5 @@
-// Landlock (files, TCP, signals) and a seccomp filter, as a Spec's Sandbox says. Both are quietly left
-// out, as far as the kernel or the build lacks them. For good, and inherited by threads made later.
+// Landlock (files, TCP, signals) and a seccomp filter, as a Spec's Sandbox says. Each is left out when the kernel or
+// the build lacks it: master and `posthouse check` say so. For good, and inherited by threads made later.
 #pragma once
 
 #include "lib/base/result.h"
@@ -19,7 +19,11 @@ public:
     bool write = false;
 };
 
-// What was put in force, for a debug line: "landlock 6, seccomp", or "none".
+// What every program here has to do without, a sentence each; empty when nothing is missing.
+std::vector<std::string> missing_confinement();
+
+// What was put in force, for a debug line: "landlock 6, seccomp", or "none". Fails when something is there and does
+// not work: better no service than an open one.
 Result<std::string> enter_sandbox(const Sandbox& sandbox, const std::vector<AllowedPath>& paths);
 
 } // namespace posthouse::service
