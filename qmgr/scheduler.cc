@@ -1,3 +1,6 @@
+// The main flow of qmgr, see scheduler.h: process() takes one message from its place in the active set to its end.
+// placement.cc routes its recipients and hands them to transports, results.cc takes what becomes of them, operator.cc
+// what a person wants. Called by the slot pool, which finds messages; touches no file itself.
 #include "qmgr/scheduler.h"
 
 #include "lib/base/cat.h"

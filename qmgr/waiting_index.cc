@@ -1,3 +1,5 @@
+// The LMDB index of messages that wait: see waiting_index.h. A cache: when it is in doubt it is dropped, and the files
+// of the queue fill it again.
 #include "qmgr/waiting_index.h"
 
 #include "lib/base/cat.h"

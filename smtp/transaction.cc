@@ -1,3 +1,5 @@
+// The dialogue that hands one message to one host, see transaction.h: MAIL to the reply after the data, pipelined where
+// the host can. Called by delivery.cc with a session after EHLO; decides nothing about other hosts.
 #include "smtp/transaction.h"
 
 #include "lib/base/cat.h"

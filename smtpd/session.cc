@@ -1,3 +1,5 @@
+// The dialogue with one client, from the greeting to QUIT: see session.h. Reads a command, finds it in the table below,
+// and answers. What takes more than a screen is elsewhere: who may do what (access.cc), the message itself (message.cc).
 #include "smtpd/session.h"
 
 #include "lib/base/ascii.h"

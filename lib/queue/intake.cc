@@ -1,3 +1,5 @@
+// What happens once to each message on its way in, see intake.h: envelope and headers are rewritten, missing headers
+// added, recipients expanded. For smtpd, pickup, forwarded mail and bounces; writes into a NewMessage, and nowhere else.
 #include "lib/queue/intake.h"
 
 #include "lib/base/ascii.h"
