@@ -83,7 +83,7 @@ struct SlotPool::Impl final : SlotOwner, std::enable_shared_from_this<SlotPool::
     const SlotPoolLimits limits;
     QueueListener* listener; // null once the pool is gone
     Disk& disk;
-    std::unique_ptr<MarkJournal> journal;
+    const std::shared_ptr<MarkJournal> journal; // owners: this and, while it is read, a thread
     UniqueFd lock; // SlotFiles::lock_queue
 
     std::vector<FreeSlot> free;

@@ -74,7 +74,7 @@ Task<Result<void>> SlotPool::Impl::begin_scan(std::vector<std::vector<uint64_t>>
     if (!listing)
         co_return std::move(listing.error());
     numbers = *std::move(listing);
-    std::function<Result<KnownFacts>()> read = [self = shared_from_this()] { return self->journal->read(); };
+    std::function<Result<KnownFacts>()> read = [read_from = journal] { return read_from->read(); };
     auto facts = co_await in_pool(threads, std::move(read));
     if (!facts)
         co_return std::move(facts.error());
