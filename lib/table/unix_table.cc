@@ -1,6 +1,7 @@
 // The system's users and groups: see unix_table.h.
 #include "lib/table/unix_table.h"
 
+#include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/event/thread_pool.h"
 #include "lib/table/text_file.h"
@@ -116,7 +117,8 @@ constexpr Kind kinds[] = {
 
 class UnixTable final : public Table {
 public:
-    UnixTable(std::string name, ThreadPool& pool, const Kind& kind) : name_(std::move(name)), pool_(pool), kind_(kind)
+    UnixTable(std::string name, ThreadPool& pool, const Kind& kind, bool fold)
+        : name_(std::move(name)), pool_(pool), kind_(kind), fold_(fold)
     {
         // First, so that a change while the entries are read is not missed.
         if (auto file = TableFile::open(kind.file); file)
@@ -125,6 +127,8 @@ public:
     }
     Task<Value> lookup(std::string key) override
     {
+        if (fold_)
+            key = ascii::lower(key);
         const auto known = lines_.find(key);
         if (known != lines_.end())
             co_return std::optional<std::string>(known->second);
@@ -139,6 +143,7 @@ private:
     std::string name_;
     ThreadPool& pool_;
     const Kind& kind_;
+    bool fold_; // Anna@example.com is the user anna
     TableFile file_;
     Lines lines_;
 };
@@ -149,7 +154,7 @@ Opened open_unix(std::string name, std::string_view argument, const Context& con
 {
     for (const Kind& kind : kinds)
         if (kind.name == argument)
-            return std::unique_ptr<Table>(std::make_unique<UnixTable>(std::move(name), *context.pool, kind));
+            return std::unique_ptr<Table>(std::make_unique<UnixTable>(std::move(name), *context.pool, kind, context.fold_keys));
     return Error(ErrorKind::Config, cat("unknown system table: ", argument));
 }
 

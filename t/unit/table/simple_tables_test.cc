@@ -24,6 +24,15 @@ TEST_CASE("inline holds its records in main.cf")
     CHECK(tables.ask(name, "a").find("(error)") == 0);
 }
 
+TEST_CASE("a user of the system is found in upper case too, unless keys are not folded")
+{
+    Tables tables;
+    CHECK(tables.ask("unix:passwd.byname", "Root").starts_with("root:*:0:"));
+    CHECK(tables.ask("unix:group.byname", "ROOT").starts_with("root:*:0:"));
+    tables.context.fold_keys = false;
+    CHECK(tables.ask("unix:passwd.byname", "Root") == "(none)");
+}
+
 TEST_CASE("texthash reads key and value lines, continuation and comments, and folds keys")
 {
     Tables tables;
