@@ -3,6 +3,7 @@
 
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
+#include "lib/table/list_items.h"
 
 namespace posthouse::table {
 
@@ -64,6 +65,8 @@ Result<void> Collector::finish(std::vector<AliasTarget>& targets)
         return Error(ErrorKind::Permanent, "empty target");
     if (target.text.find('\0') != std::string::npos || target.text.find('\n') != std::string::npos)
         return Error(ErrorKind::Permanent, "bad character in a target");
+    if (target.kind == AliasTarget::Kind::Address && breaks_apart(target.text))
+        return Error(ErrorKind::Permanent, cat("no address: \"", text, '"'));
     targets.push_back(target);
     return Result<void>();
 }
@@ -102,29 +105,32 @@ Result<void> skip_comment(std::string_view value, size_t& at)
     return Error(ErrorKind::Permanent, "unbalanced parenthesis");
 }
 
+Result<void> read_item(std::string_view item, std::vector<AliasTarget>& targets)
+{
+    Collector collector;
+    bool in_command = false; // parentheses belong to an unquoted |command
+    for (size_t at = 0; at < item.size();) {
+        if (item[at] == '"') {
+            RETURN_IF_ERROR(take_quoted(item, at, collector));
+        } else if (item[at] == '(' && !in_command) {
+            RETURN_IF_ERROR(skip_comment(item, at));
+        } else {
+            in_command = in_command || item[at] == '|';
+            collector.plain(item[at++]);
+        }
+    }
+    return collector.finish(targets);
+}
+
 } // namespace
 
 Result<std::vector<AliasTarget>> parse_alias_value(std::string_view value, size_t most)
 {
     std::vector<AliasTarget> targets;
-    Collector collector;
-    bool in_command = false; // parentheses belong to an unquoted |command
-    for (size_t at = 0; at <= value.size();) {
-        if (at == value.size() || value[at] == ',') {
-            RETURN_IF_ERROR(collector.finish(targets));
-            if (targets.size() > most)
-                return Error(ErrorKind::Permanent, "too many targets");
-            collector = Collector();
-            in_command = false;
-            ++at;
-        } else if (value[at] == '"') {
-            RETURN_IF_ERROR(take_quoted(value, at, collector));
-        } else if (value[at] == '(' && !in_command) {
-            RETURN_IF_ERROR(skip_comment(value, at));
-        } else {
-            in_command = in_command || value[at] == '|';
-            collector.plain(value[at++]);
-        }
+    for (const std::string_view item : split_list_items(value)) {
+        RETURN_IF_ERROR(read_item(item, targets));
+        if (targets.size() > most)
+            return Error(ErrorKind::Permanent, "too many targets");
     }
     return targets;
 }

@@ -28,7 +28,7 @@ public:
 // as it is.
 Result<Record> parse_alias_line(std::string_view line);
 
-// The targets of one alias, or one line of an :include: file. Quotes go around a whole target
+// The targets of one alias, or one line of an :include: file, parted by commas or white space. Quotes go around a whole target
 // ("|command with, comma", "/file name", "john doe") or a local part ("john doe"@example.com); text in
 // parentheses is a comment; "Name <address>" is the address. At most `most` targets.
 Result<std::vector<AliasTarget>> parse_alias_value(std::string_view value, size_t most = 100000);

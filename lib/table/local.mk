@@ -9,6 +9,7 @@ lib_table_libtable_a_SOURCES = \
 	%reldir%/lmdb_build.cc %reldir%/lmdb_build.h \
 	%reldir%/lmdb_table.cc %reldir%/lmdb_table.h \
 	%reldir%/maps.cc %reldir%/maps.h \
+	%reldir%/list_items.cc %reldir%/list_items.h \
 	%reldir%/match_list.cc %reldir%/match_list.h \
 	%reldir%/pattern_file.cc %reldir%/pattern_file.h \
 	%reldir%/pattern_tables.cc %reldir%/pattern_tables.h \

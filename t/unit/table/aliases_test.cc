@@ -44,6 +44,31 @@ TEST_CASE("comments and display names are left out")
     CHECK(targets("").empty());
 }
 
+TEST_CASE("white space parts targets as commas do")
+{
+    const auto all = targets("anna bert,\tcarl /a \\root");
+    REQUIRE(all.size() == 5);
+    CHECK(all[1] == AliasTarget(Kind::Address, "bert"));
+    CHECK(all[2] == AliasTarget(Kind::Address, "carl"));
+    CHECK(all[3] == AliasTarget(Kind::File, "/a"));
+    CHECK(all[4] == AliasTarget(Kind::Address, "\\root"));
+    CHECK(targets("anna (who reads) bert (who does not)").size() == 2);
+    CHECK(targets("\"john doe\" \"a b\"@example.com").size() == 2);
+    CHECK(targets("\"|/bin/x a, b\" bert").size() == 2);
+    const auto named = targets("Joe A. Doe <joe@example.com> \"Ann (x)\" Boe <ann@example.com> bert");
+    REQUIRE(named.size() == 3);
+    CHECK(named[0] == AliasTarget(Kind::Address, "joe@example.com"));
+    CHECK(named[1] == AliasTarget(Kind::Address, "ann@example.com"));
+    CHECK(named[2] == AliasTarget(Kind::Address, "bert"));
+    CHECK(targets(":include: /etc/list")[0] == AliasTarget(Kind::Include, "/etc/list"));
+}
+
+TEST_CASE("what is no address is an error of the alias")
+{
+    for (const char* bad : {"anna @ example.com", "<anna bert>", "Joe <anna bert@example.com>", "a\x01" "b"})
+        CHECK_FALSE(parse_alias_value(bad));
+}
+
 TEST_CASE("unbalanced text is an error and not a guess")
 {
     for (const char* bad : {"\"a", "(a", "a>", "|", ":include:"})
