@@ -15,7 +15,9 @@ namespace posthouse::qmgr {
 namespace {
 
 constexpr Duration client_time = Duration::seconds(100);
-constexpr Duration scan_patience = Duration::seconds(10); // then what is known so far has to do
+constexpr Duration list_patience = Duration::seconds(10); // then what is known so far has to do
+constexpr const char* still_reading =
+    "nothing was changed: the queue manager has started and is still reading the queue, try again later";
 constexpr size_t most_bytes_ahead = 256 * 1024;
 
 // Of the process that has connected; the kernel's own answer. Nobody's (-1) when it gives none.
@@ -53,17 +55,18 @@ Task<void> ControlDesk::serve(std::unique_ptr<ipc::Channel> channel)
     }
 }
 
-// A queue that is still being read would look empty, or lack the message that is asked for.
-Task<void> ControlDesk::wait_for_scan()
+// A queue that is still being read would look empty, or lack the message that is asked for. What is ordered meanwhile
+// would be done to the index alone, and the scan would undo it.
+Task<bool> ControlDesk::scan_ends_within(Duration patience)
 {
-    const Instant limit = loop_.now() + scan_patience;
+    const Instant limit = loop_.now() + patience;
     while (scheduler_.scanning() && loop_.now() < limit)
         co_await sleep_for(loop_, Duration::milliseconds(20));
+    co_return !scheduler_.scanning();
 }
 
 Task<Result<queue::ControlEnd>> ControlDesk::answer(ipc::Channel& channel, const ipc::Frame& frame)
 {
-    co_await wait_for_scan();
     if (frame.type == queue::ControlList::type) {
         auto request = queue::ControlList::from_frame(frame);
         if (!request)
@@ -71,6 +74,7 @@ Task<Result<queue::ControlEnd>> ControlDesk::answer(ipc::Channel& channel, const
         auto may = co_await rights_.check(OperatorRights::To::View, user_of(channel.fd()));
         if (!may)
             co_return refused(may.error().full_text(), may.error().kind() == ErrorKind::Permanent);
+        (void)co_await scan_ends_within(list_patience); // a part of the list is better than none
         co_return co_await list(channel, std::move(*request));
     }
     if (frame.type == queue::ControlFlush::type) {
@@ -80,6 +84,9 @@ Task<Result<queue::ControlEnd>> ControlDesk::answer(ipc::Channel& channel, const
         auto may = co_await rights_.check(OperatorRights::To::Flush, user_of(channel.fd()));
         if (!may)
             co_return refused(may.error().full_text(), may.error().kind() == ErrorKind::Permanent);
+        const bool known = co_await scan_ends_within(act_patience_);
+        if (!known)
+            co_return refused(still_reading);
         co_return co_await flush(std::move(*request));
     }
     if (frame.type == queue::ControlAct::type) {
@@ -88,6 +95,9 @@ Task<Result<queue::ControlEnd>> ControlDesk::answer(ipc::Channel& channel, const
             co_return std::move(request.error());
         if (root_acts_only_ && user_of(channel.fd()) != 0)
             co_return refused("only root may act on messages");
+        const bool known = co_await scan_ends_within(act_patience_);
+        if (!known)
+            co_return refused(still_reading);
         co_return co_await act(std::move(*request));
     }
     if (frame.type == queue::ControlStatus::type && queue::ControlStatus::from_frame(frame))

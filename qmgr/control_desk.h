@@ -24,8 +24,11 @@ class ControlDesk {
 public:
     // `root_acts_only`: hold, release, delete and the like are for root (an instance that root has started).
     // The socket itself is within reach of every program that runs as the mail owner.
-    ControlDesk(Loop& loop, Scheduler& scheduler, RouteFinder& routes, OperatorRights& rights, bool root_acts_only)
-        : loop_(loop), scheduler_(scheduler), routes_(routes), rights_(rights), root_acts_only_(root_acts_only)
+    // `act_patience`: how long an order may wait for the end of the start's scan; less than the client waits.
+    ControlDesk(Loop& loop, Scheduler& scheduler, RouteFinder& routes, OperatorRights& rights, bool root_acts_only,
+                Duration act_patience = Duration::seconds(90))
+        : loop_(loop), scheduler_(scheduler), routes_(routes), rights_(rights), root_acts_only_(root_acts_only),
+          act_patience_(act_patience)
     {
     }
 
@@ -33,7 +36,7 @@ public:
     Task<void> serve(std::unique_ptr<ipc::Channel> channel);
 
 private:
-    Task<void> wait_for_scan();
+    Task<bool> scan_ends_within(Duration patience);
     Task<Result<queue::ControlEnd>> answer(ipc::Channel& channel, const ipc::Frame& frame);
     Task<Result<queue::ControlEnd>> list(ipc::Channel& channel, queue::ControlList request);
     Task<Result<queue::ControlEnd>> flush(queue::ControlFlush request);
@@ -45,6 +48,7 @@ private:
     RouteFinder& routes_;
     OperatorRights& rights_;
     bool root_acts_only_;
+    Duration act_patience_;
 };
 
 } // namespace posthouse::qmgr

@@ -4,7 +4,9 @@
 
 #include "lib/base/file.h"
 #include "lib/queue/intake.h"
+#include "qmgr/control_desk.h"
 #include "qmgr/notice_writer.h"
+#include "qmgr/operator_rights.h"
 #include "t/support/catch.h"
 #include "t/support/run_task.h"
 #include "t/support/temp_queue.h"
@@ -16,6 +18,7 @@
 #include <filesystem>
 #include <optional>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 using namespace posthouse;
 using namespace posthouse::qmgr;
@@ -742,4 +745,79 @@ TEST_CASE("a message is tried once at a time, also when the index cannot note th
     bench.agents->plan.clear();
     bench.agents.emplace(bench.loop, cat(bench.folder.path(), "/queue/private/smtp")); // the delivery is lost
     CHECK(bench.empty_in_time());
+}
+
+namespace {
+
+// A client of public/qmgr.
+class Operator {
+public:
+    Operator(Bench& its_bench, Duration patience)
+        : bench(its_bench),
+          desk(bench.loop, bench.scheduler(), *bench.part->routes, rights, false, patience), tasks(bench.loop)
+    {
+        int fds[2];
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+        channel.emplace(bench.loop, UniqueFd(fds[0]));
+        tasks.spawn(desk.serve(std::make_unique<ipc::Channel>(bench.loop, UniqueFd(fds[1]))));
+    }
+    void order(Action action, const std::string& id)
+    {
+        queue::ControlAct act;
+        act.action = action;
+        act.ids.push_back(id);
+        REQUIRE(channel->post(act.to_frame()));
+        tasks.spawn(hear());
+    }
+    Task<void> hear()
+    {
+        auto frame = co_await channel->receive(Deadline::after(Duration::seconds(10)));
+        REQUIRE(frame);
+        auto end = queue::ControlEnd::from_frame(*frame);
+        REQUIRE(end);
+        answer = std::move(*end);
+    }
+
+    Bench& bench;
+    OperatorRights rights;
+    ControlDesk desk;
+    std::optional<ipc::Channel> channel;
+    std::optional<queue::ControlEnd> answer;
+    TaskGroup tasks;
+};
+
+} // namespace
+
+TEST_CASE("what an operator orders while qmgr still reads the queue is done afterwards, or refused")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "no connection");
+    const std::string id = bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.waits_in(queue::Deferred));
+    bench.kill();
+    bench.prepare();
+    SECTION("done")
+    {
+        Operator person(bench, Duration::seconds(60));
+        person.order(Action::Hold, id);
+        bench.run_for(Duration::milliseconds(100));
+        CHECK_FALSE(person.answer);
+        REQUIRE(test::run_task(bench.loop, bench.part->pool->scan(), Duration::seconds(60)));
+        bench.part->scheduler->scan_ended();
+        REQUIRE(bench.until([&] { return person.answer.has_value(); }));
+        CHECK(person.answer->ok);
+        CHECK(person.answer->count == 1);
+        CHECK(bench.waits_in(queue::Hold));
+    }
+    SECTION("refused, with nothing changed")
+    {
+        Operator person(bench, Duration::milliseconds(100));
+        person.order(Action::Delete, id);
+        REQUIRE(bench.until([&] { return person.answer.has_value(); }));
+        CHECK_FALSE(person.answer->ok);
+        CHECK(person.answer->text.find("still reading the queue") != std::string::npos);
+        REQUIRE(test::run_task(bench.loop, bench.part->pool->scan(), Duration::seconds(60)));
+        bench.part->scheduler->scan_ended();
+        CHECK(bench.waits_in(queue::Deferred));
+    }
 }
