@@ -247,12 +247,10 @@ Task<void> Scheduler::activate_waiting(uint64_t number)
     auto waited = loading_.extract(number);
     if (stored && !(record && record->id != stored->id())) {
         begin(std::move(*stored), record ? &*record : nullptr, waited.mapped());
-    } else if (!stored && stored.error().kind() == ErrorKind::Temporary && record) {
-        log::warning(record->id, ": cannot be read now: ", stored.error().full_text());
-        record->next_us = settings_.retry.next_attempt_us(record->arrival_us, wall_clock_us());
-        record->incoming = false;
-        index_.put_head(*record);
-        next_due_us_ = std::min(next_due_us_, record->next_us);
+    } else if (!stored && stored.error().kind() == ErrorKind::Temporary) {
+        log::warning(record ? record->id : cat("queue file ", number), ": cannot be read now: ",
+                     stored.error().full_text());
+        try_later(number, std::move(record));
     } else {
         if (!stored && record && pool_->is_live(number, record->id))
             pool_->quarantine(number, stored.error().full_text());
@@ -265,6 +263,20 @@ Task<void> Scheduler::activate_waiting(uint64_t number)
 void Scheduler::begin(queue::StoredMessage stored, const WaitingMessage* record, const Orders& orders)
 {
     const uint64_t number = stored.number;
+void Scheduler::try_later(uint64_t number, std::optional<WaitingMessage> record)
+{
+    const int64_t now_us = wall_clock_us();
+    const int64_t next_us = settings_.retry.next_attempt_us(record ? record->arrival_us : now_us, now_us);
+    if (record) {
+        record->next_us = next_us;
+        record->incoming = false;
+        index_.put_head(*record);
+    } else {
+        index_.keep_in_mind(number, next_us);
+    }
+    next_due_us_ = std::min(next_due_us_, next_us);
+}
+
     if (const auto active = active_.find(number); active != active_.end()) { // its deliveries refer to that one
         log::error(stored.id(), ": not begun, for ", active->second->id(), " in its slot is active");
         return;

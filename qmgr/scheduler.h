@@ -22,6 +22,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -109,6 +110,7 @@ private:
     void load(uint64_t number, const Orders& orders); // from its file into the active set
     Task<void> activate_waiting(uint64_t number);
     void begin(queue::StoredMessage stored, const WaitingMessage* record, const Orders& orders);
+    void try_later(uint64_t number, std::optional<WaitingMessage> record);
 
     // A message's way (scheduler.cc), placement (placement.cc), results (results.cc).
     Task<void> process(Message& message);

@@ -452,6 +452,11 @@ void WaitingIndex::activate(uint64_t number)
     impl_->unrecorded.erase(number);
     impl_->uncommitted.erase(number);
 }
+void WaitingIndex::keep_in_mind(uint64_t number, int64_t next_us)
+{
+    impl_->unrecorded[number] = next_us;
+}
+
 
 std::vector<uint64_t> WaitingIndex::due(int64_t now_us, size_t limit, const std::function<bool(uint64_t)>& taken)
 {

@@ -97,6 +97,9 @@ public:
     void erase(uint64_t number);
 
     // Takes it out of the due order, keeping the record: it is active now.
+    // Due at that time, without a record: of a message that could not be noted. Until the process ends.
+    void keep_in_mind(uint64_t number, int64_t next_us);
+
     void activate(uint64_t number);
 
     // Up to `limit` messages whose time has come, the longest waiting first. Held ones are never due. Those that are

@@ -208,6 +208,23 @@ private:
     void (*earlier_action_)(int);
 };
 
+// While it lives, this process gets no descriptor more.
+class NoDescriptors {
+public:
+    NoDescriptors()
+    {
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &earlier_) == 0);
+        const rlimit none{3, earlier_.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    }
+    ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &earlier_); }
+    NoDescriptors(const NoDescriptors&) = delete;
+    NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+private:
+    rlimit earlier_{};
+};
+
 } // namespace
 
 TEST_CASE("a message that is delivered leaves the queue")
@@ -745,6 +762,27 @@ TEST_CASE("a message is tried once at a time, also when the index cannot note th
     bench.agents->plan.clear();
     bench.agents.emplace(bench.loop, cat(bench.folder.path(), "/queue/private/smtp")); // the delivery is lost
     CHECK(bench.empty_in_time());
+}
+
+TEST_CASE("a message that the index could not note is tried again, also when its file cannot be read the first time")
+{
+    Bench bench("maximal_backoff_time = 1s");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.2.0", "try later");
+    bench.put(sender, {"b@example.com"}); // makes slots
+    REQUIRE(bench.empty_in_time());
+    {
+        const FullDisk full;
+        bench.put(sender, {"a@example.com"});
+        REQUIRE(bench.until([&] { return bench.tried("a@example.com") == 1; }));
+        bench.run_for(Duration::milliseconds(200));
+    }
+    REQUIRE(bench.list().empty()); // the index has no record
+    {
+        const NoDescriptors none;
+        bench.run_for(Duration::milliseconds(1500));
+    }
+    CHECK(bench.tried("a@example.com") == 1);
+    CHECK(bench.until([&] { return bench.tried("a@example.com") == 2; }));
 }
 
 namespace {
