@@ -1,4 +1,5 @@
 // The dialogue: what each command answers, and what is left of a mail in the queue.
+#include "lib/base/cat.h"
 #include "t/support/catch.h"
 #include "t/unit/smtpd/session_fixture.h"
 
@@ -441,6 +442,48 @@ TEST_CASE("XCLIENT with an address alone takes the old name away")
     CHECK(codes(smtpd.talk({ehlo, "XCLIENT NAME=trusted.example ADDR=192.0.2.1\r\n", mail_from, "RCPT TO:<u@far.example>\r\n", "RSET\r\n",
                             "XCLIENT ADDR=203.0.113.1\r\n", mail_from, "RCPT TO:<u@far.example>\r\n"}))
           == "220 250 220 250 250 250 220 250 454");
+}
+
+TEST_CASE("XCLIENT asks the client restrictions again, and what they said of the client before is forgotten")
+{
+    const std::string rules = "smtpd_authorized_xclient_hosts = 198.51.100.7\nsmtpd_authorized_xforward_hosts = 198.51.100.7\n"
+                              "smtpd_delay_reject = no\nsmtpd_client_restrictions = check_client_access inline:"
+                              "{{203.0.113.9 = REJECT}, {198.51.100.7 = HOLD}}\n";
+    SmtpdFixture smtpd(rules);
+    const std::string refused = smtpd.talk({ehlo, "XCLIENT ADDR=203.0.113.9\r\n", ehlo, mail_from, "QUIT\r\n"});
+    CHECK(codes(refused) == "220 250 554 503 503 221");
+    CHECK(codes(smtpd.talk({ehlo, "XFORWARD ADDR=203.0.113.9\r\n", mail_from, rcpt_to})) == "220 250 250 250 250");
+    // The next client is not held for the sake of the one before.
+    CHECK(codes(smtpd.talk({ehlo, mail_from, rcpt_to, "DATA\r\n", message, "XCLIENT ADDR=203.0.113.10\r\n", ehlo, mail_from,
+                            rcpt_to, "DATA\r\n", message}))
+          == "220 250 250 250 354 250 220 250 250 250 354 250");
+    REQUIRE(smtpd.queue.stored.size() == 2);
+    CHECK(smtpd.queue.stored[0].envelope.hold);
+    CHECK_FALSE(smtpd.queue.stored[1].envelope.hold);
+}
+
+TEST_CASE("rates are those of the client that XCLIENT names, not of the host that names it")
+{
+    SmtpdFixture smtpd("smtpd_authorized_xclient_hosts = 198.51.100.7\nsmtpd_client_message_rate_limit = 1\n");
+    const std::string one = "XCLIENT ADDR=203.0.113.1\r\n";
+    const std::string other = "XCLIENT ADDR=203.0.113.2\r\n";
+    const std::string output = smtpd.talk({ehlo, one, mail_from, "RSET\r\n", other, mail_from, "RSET\r\n", one, mail_from});
+    CHECK(codes(output) == "220 250 220 250 250 220 250 250 220 450");
+    CHECK(has(output, "450 4.7.1 Error: too much mail from 203.0.113.1\r\n"));
+    CHECK(codes(smtpd.talk({ehlo, mail_from})) == "220 250 250"); // the host's own account is untouched
+    CHECK(codes(smtpd.talk({ehlo, other, mail_from})) == "220 250 220 450");
+}
+
+TEST_CASE("an address that begins with a hyphen is refused, unless allow_min_user is set")
+{
+    for (const char* address : {"-f@example.net", "\"-f\"@example.net"}) {
+        const std::string from = cat("MAIL FROM:<", address, ">\r\n");
+        const std::string to = cat("RCPT TO:<", address, ">\r\n");
+        SmtpdFixture smtpd("mynetworks = 198.51.100.7\n");
+        CHECK(codes(smtpd.talk({ehlo, from, mail_from, to, rcpt_to})) == "220 250 501 250 501 250");
+        SmtpdFixture lenient("mynetworks = 198.51.100.7\nallow_min_user = yes\n");
+        CHECK(codes(lenient.talk({ehlo, from, to})) == "220 250 250 250");
+    }
 }
 
 TEST_CASE("XFORWARD changes log and envelope, and no right")
