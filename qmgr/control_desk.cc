@@ -153,10 +153,11 @@ Task<Result<queue::ControlEnd>> ControlDesk::act(queue::ControlAct request)
         }
         co_return end;
     }
+    const int64_t begun_us = wall_clock_us(); // what comes later, copies of requeued messages too, is not meant
     uint64_t after = 0;
     bool ended = false;
     while (!ended) {
-        for (const std::string& id : scheduler_.ids_after(after, ended))
+        for (const std::string& id : scheduler_.ids_after(after, begun_us, ended))
             if (scheduler_.act(request.action, id, request.queues))
                 ++end.count;
         co_await sleep_for(loop_, Duration());

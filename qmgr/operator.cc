@@ -5,6 +5,7 @@
 #include "lib/queue/queue_id.h"
 #include "qmgr/listing.h"
 #include "qmgr/scheduler.h"
+#include "qmgr/time_slice.h"
 
 #include <algorithm>
 #include <utility>
@@ -69,17 +70,18 @@ bool Scheduler::flush_some(const std::string& site, uint64_t& after, uint64_t& c
     return !records.empty();
 }
 
-std::vector<std::string> Scheduler::ids_after(uint64_t& after, bool& ended) const
+std::vector<std::string> Scheduler::ids_after(uint64_t& after, int64_t before_us, bool& ended) const
 {
     std::vector<std::string> ids;
     if (after == 0)
         for (const auto& [number, message] : active_)
-            ids.push_back(message->id());
+            if (message->envelope.arrival_us < before_us)
+                ids.push_back(message->id());
     std::vector<WaitingMessage> records = index_.heads(after, list_batch);
     ended = records.empty();
     for (WaitingMessage& record : records) {
         after = record.number;
-        if (!active_.contains(record.number))
+        if (record.arrival_us < before_us && !active_.contains(record.number))
             ids.push_back(std::move(record.id));
     }
     return ids;
@@ -96,7 +98,7 @@ bool Scheduler::act(Action action, const std::string& id, uint8_t queues)
     if (!record || record->id != id)
         return false;
     if (const auto loading = loading_.find(*number); loading != loading_.end())
-        return (queues & queue::Active) != 0 && note_order(action, loading->second);
+        return (queues & queue::Active) != 0 && act_on_loading(action, *record, loading->second);
     return (queues & queue_of(*record)) != 0 && act_on_waiting(action, std::move(*record));
 }
 
@@ -127,19 +129,63 @@ bool Scheduler::act_on_active(Action action, Message& message)
 {
     if (!note_order(action, message.orders))
         return false;
-    if (message.orders.expire)
-        pool_->set_expire(message.number, queue::Expire::AtNextAttempt);
+    std::vector<uint32_t> pending;
+    for (uint32_t index = 0; action == Action::Delete && index < message.states.size(); ++index)
+        if (message.pending(index))
+            pending.push_back(index);
+    write_order(action, message.number, message.id(), std::move(pending));
     if (message.orders.end_now())
         for (auto& [name, one] : transports_)
             one->cancel(message);
     return true;
 }
 
+bool Scheduler::act_on_loading(Action action, const WaitingMessage& record, Orders& orders)
+{
+    if (!note_order(action, orders))
+        return false;
+    std::vector<uint32_t> pending;
+    if (const auto whole = index_.get(record.number); whole && action == Action::Delete)
+        for (const WaitingRecipient& recipient : whole->recipients)
+            pending.push_back(recipient.index);
+    write_order(action, record.number, record.id, std::move(pending));
+    return true;
+}
+
+// What is only carried out when the deliveries are over must not be forgotten with this process.
+void Scheduler::write_order(Action action, uint64_t number, const std::string& id, std::vector<uint32_t> pending)
+{
+    if (action == Action::Hold) {
+        pool_->set_known(number);
+        pool_->set_held(number, true);
+    }
+    if (action == Action::Expire || action == Action::ForceExpire)
+        pool_->set_expire(number, queue::Expire::AtNextAttempt);
+    if (action == Action::Delete)
+        tasks_.spawn(mark_deleted(number, id, std::move(pending)));
+}
+
+// At once for all but a message with very many recipients. A recipient that is delivered all the same is marked so.
+Task<void> Scheduler::mark_deleted(uint64_t number, std::string id, std::vector<uint32_t> pending)
+{
+    TimeSlice slice;
+    for (const uint32_t index : pending) {
+        if (slice.over()) {
+            co_await sleep_for(loop_, Duration());
+            slice.renew();
+        }
+        const auto active = active_.find(number);
+        if (!pool_->is_live(number, id))
+            co_return;
+        if (active == active_.end() || active->second->pending(index))
+            pool_->mark(number, index, queue::RecipientState::Deleted);
+    }
+}
+
 bool Scheduler::act_on_waiting(Action action, WaitingMessage record)
 {
     const uint64_t number = record.number;
     const std::string id = record.id;
-    Orders orders;
     switch (action) {
     case Action::Delete:
         pool_->retire(number);
@@ -166,8 +212,10 @@ bool Scheduler::act_on_waiting(Action action, WaitingMessage record)
         return true;
     case Action::Requeue:
         index_.activate(number);
-        orders.requeue = true;
-        load(number, orders);
+        record.requeue = true; // when it is active, so that the whole queue may be requeued
+        if (std::exchange(record.held, false))
+            pool_->set_held(number, false);
+        make_due(std::move(record));
         return true;
     case Action::Expire:
     case Action::ForceExpire:

@@ -218,6 +218,7 @@ void Scheduler::put_to_wait(Message& message, int64_t now_us)
     record.warned = message.warned;
     record.incoming = false;
     record.flushed = false;
+    record.requeue = message.orders.requeue; // when qmgr ends before it was
     // One whose attempt was cut short, by the end of qmgr, is due at once.
     const bool tried = !message.deferred.empty();
     record.next_us = tried ? settings_.retry.next_attempt_us(message.envelope.arrival_us, now_us) : now_us;

@@ -81,22 +81,25 @@ Task<void> Scheduler::process(Message& message)
 Task<void> Scheduler::conclude(Message& message)
 {
     const int64_t now_us = wall_clock_us();
-    if (message.orders.requeue && !message.orders.remove) {
+    const auto something_left = [&message] {
+        return std::any_of(message.states.begin(), message.states.end(),
+                           [](auto state) { return !queue::is_settled(state); });
+    };
+    if (message.orders.requeue && !message.orders.remove && something_left()) {
         auto new_id = co_await notices_->requeue(message);
         if (new_id)
             log::info(message.id(), ": requeued as ", *new_id);
         else
             log::warning(message.id(), ": cannot be requeued: ", new_id.error().full_text());
         message.orders.remove = bool(new_id);
+        message.orders.requeue = false;
     }
     expire_when_old(message, now_us);
     if (!message.orders.remove)
         co_await tell_sender(message);
     if (!message.orders.remove && settings_.retry.warning_due(message.envelope.arrival_us, now_us))
         co_await warn_sender(message);
-    const bool something_left =
-        std::any_of(message.states.begin(), message.states.end(), [](auto state) { return !queue::is_settled(state); });
-    if (message.orders.remove || !something_left)
+    if (message.orders.remove || !something_left())
         retire(message);
     else
         put_to_wait(message, wall_clock_us());
@@ -176,6 +179,7 @@ void Scheduler::note_scanned(const queue::StoredMessage& message)
     }
     fresh.incoming = fresh.incoming && old->incoming;
     fresh.flushed = old->flushed;
+    fresh.requeue = old->requeue;
     if (index_.state() == WaitingIndex::State::Clean)
         fresh.next_us = old->next_us;
     if (index_.state() != WaitingIndex::State::Clean || fresh != *old)
@@ -259,10 +263,6 @@ Task<void> Scheduler::activate_waiting(uint64_t number)
     admit_soon();
 }
 
-// `record`: of the index, when it has one.
-void Scheduler::begin(queue::StoredMessage stored, const WaitingMessage* record, const Orders& orders)
-{
-    const uint64_t number = stored.number;
 void Scheduler::try_later(uint64_t number, std::optional<WaitingMessage> record)
 {
     const int64_t now_us = wall_clock_us();
@@ -277,6 +277,10 @@ void Scheduler::try_later(uint64_t number, std::optional<WaitingMessage> record)
     next_due_us_ = std::min(next_due_us_, next_us);
 }
 
+// `record`: of the index, when it has one.
+void Scheduler::begin(queue::StoredMessage stored, const WaitingMessage* record, const Orders& orders)
+{
+    const uint64_t number = stored.number;
     if (const auto active = active_.find(number); active != active_.end()) { // its deliveries refer to that one
         log::error(stored.id(), ": not begun, for ", active->second->id(), " in its slot is active");
         return;
@@ -288,6 +292,7 @@ void Scheduler::try_later(uint64_t number, std::optional<WaitingMessage> record)
     message.flushed = record != nullptr && record->flushed;
     message.orders = orders;
     message.orders.expire = expire;
+    message.orders.requeue = orders.requeue || (record && record->requeue);
     message.active_us = wall_clock_us();
     message.weight = weight(message.recipients.size());
     recipients_in_core_ += message.weight;

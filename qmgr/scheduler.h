@@ -90,8 +90,9 @@ public:
     bool flush_some(const std::string& site, uint64_t& after, uint64_t& count);
     // True when the message exists (in `queues`) and the action applies to it.
     bool act(queue::Action action, const std::string& id, uint8_t queues);
-    // Ids of up to some hundred messages after `after`; active ones first, in one piece, when it is 0.
-    std::vector<std::string> ids_after(uint64_t& after, bool& ended) const;
+    // Ids of up to some hundred messages after `after` that arrived before that time; active ones first, in one piece,
+    // when it is 0.
+    std::vector<std::string> ids_after(uint64_t& after, int64_t before_us, bool& ended) const;
     std::vector<std::string> status() const;
 
     // ---- queue::QueueListener
@@ -109,8 +110,8 @@ private:
     void admit_due();
     void load(uint64_t number, const Orders& orders); // from its file into the active set
     Task<void> activate_waiting(uint64_t number);
-    void begin(queue::StoredMessage stored, const WaitingMessage* record, const Orders& orders);
     void try_later(uint64_t number, std::optional<WaitingMessage> record);
+    void begin(queue::StoredMessage stored, const WaitingMessage* record, const Orders& orders);
 
     // A message's way (scheduler.cc), placement (placement.cc), results (results.cc).
     Task<void> process(Message& message);
@@ -137,6 +138,9 @@ private:
     Task<void> defer_given_back();
 
     bool act_on_active(queue::Action action, Message& message);
+    bool act_on_loading(queue::Action action, const WaitingMessage& record, Orders& orders);
+    void write_order(queue::Action action, uint64_t number, const std::string& id, std::vector<uint32_t> pending);
+    Task<void> mark_deleted(uint64_t number, std::string id, std::vector<uint32_t> pending);
     bool act_on_waiting(queue::Action action, WaitingMessage record);
     bool expire_waiting(queue::Action action, WaitingMessage record);
     static bool note_order(queue::Action action, Orders& orders);

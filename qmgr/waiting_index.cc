@@ -20,7 +20,7 @@ namespace posthouse::qmgr {
 
 namespace {
 
-constexpr uint8_t record_version = 1;
+constexpr uint8_t record_version = 2;
 constexpr size_t first_map_size = size_t{64} << 20;
 constexpr size_t list_bytes = size_t{1} << 20;
 constexpr const char* file_name = "waiting.lmdb";
@@ -77,6 +77,7 @@ std::string encode_head(const WaitingMessage& message)
     out.boolean(message.warned);
     out.boolean(message.incoming);
     out.boolean(message.flushed);
+    out.boolean(message.requeue);
     out.string(message.sender);
     return out.take();
 }
@@ -111,6 +112,7 @@ std::optional<WaitingMessage> decode_head(uint64_t number, ipc::Reader& in, uint
     message.warned = in.boolean();
     message.incoming = in.boolean();
     message.flushed = in.boolean();
+    message.requeue = in.boolean();
     message.sender = in.string();
     count = in.u32();
     return in.ok() ? std::optional(std::move(message)) : std::nullopt;
@@ -194,7 +196,7 @@ struct WaitingIndex::Impl {
     lmdb::Environment environment;
     MDB_dbi records = 0; // number -> record
     MDB_dbi order = 0;   // (next time, number) -> nothing
-    MDB_dbi facts = 0;   // "boot", "clean"
+    MDB_dbi facts = 0;   // "boot", "clean", "version"
     State state = State::Fresh;
     lmdb::Transaction transaction; // of this loop turn; never seen by a coroutine
     size_t map_size = first_map_size;
@@ -251,6 +253,9 @@ Result<void> WaitingIndex::Impl::open_tables()
             return Error(ErrorKind::Corrupt, cat("open ", name, " in ", path, ": ", mdb_strerror(code)));
     const std::string boot = this_boot();
     const bool clean = fact("clean") == "yes";
+    const std::string version = std::to_string(record_version);
+    if (!fact("boot").empty() && fact("version") != version)
+        return Error(ErrorKind::Corrupt, cat(path, " is of another version"));
     if (clean)
         state = State::Clean;
     else if (!fact("boot").empty()) {
@@ -259,6 +264,7 @@ Result<void> WaitingIndex::Impl::open_tables()
         state = State::Doubted;
     }
     put_fact("boot", boot);
+    put_fact("version", version);
     put_fact("clean", "no");
     commit();
     return Result<void>();
@@ -446,17 +452,17 @@ void WaitingIndex::erase(uint64_t number)
     impl_->remove(impl_->records, number_key(number));
 }
 
+void WaitingIndex::keep_in_mind(uint64_t number, int64_t next_us)
+{
+    impl_->unrecorded[number] = next_us;
+}
+
 void WaitingIndex::activate(uint64_t number)
 {
     impl_->leave_order(number);
     impl_->unrecorded.erase(number);
     impl_->uncommitted.erase(number);
 }
-void WaitingIndex::keep_in_mind(uint64_t number, int64_t next_us)
-{
-    impl_->unrecorded[number] = next_us;
-}
-
 
 std::vector<uint64_t> WaitingIndex::due(int64_t now_us, size_t limit, const std::function<bool(uint64_t)>& taken)
 {

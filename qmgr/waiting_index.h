@@ -48,6 +48,7 @@ public:
     bool warned = false;   // the delay warning was sent
     bool incoming = false; // never tried: goes before what was
     bool flushed = false;  // a person wants it now
+    bool requeue = false;  // a person wants it under a new id
     std::string sender;
     std::vector<WaitingRecipient> recipients; // those not done
     bool operator==(const WaitingMessage&) const = default;
@@ -96,10 +97,10 @@ public:
     std::optional<WaitingMessage> head(uint64_t number); // without recipients: cheap, however many it has
     void erase(uint64_t number);
 
-    // Takes it out of the due order, keeping the record: it is active now.
     // Due at that time, without a record: of a message that could not be noted. Until the process ends.
     void keep_in_mind(uint64_t number, int64_t next_us);
 
+    // Takes it out of the due order, keeping the record: it is active now.
     void activate(uint64_t number);
 
     // Up to `limit` messages whose time has come, the longest waiting first. Held ones are never due. Those that are

@@ -11,6 +11,7 @@
 #include <string>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace posthouse::test {
@@ -50,6 +51,8 @@ public:
             auto frame = co_await channel.receive(Deadline::after(Duration::seconds(20)));
             if (!frame)
                 co_return;
+            if (frame->type == queue::DeliveryCancel::type)
+                continue; // too late
             auto request = queue::DeliveryRequest::from_frame(std::move(*frame));
             REQUIRE(request);
             seen.push_back(request->nexthop);
@@ -61,9 +64,19 @@ public:
                 co_return;
             if (what == Does::DeliverAndLeave || what == Does::HoldAndLeave)
                 REQUIRE(channel.post(queue::AgentLeaving().to_frame()));
-            if (what != Does::Hold && what != Does::HoldAndLeave)
+            if (what == Does::Hold)
+                held.emplace_back(&channel, answer(*request, Does::Deliver));
+            else if (what != Does::HoldAndLeave)
                 REQUIRE(channel.post(answer(*request, what).to_frame()));
         }
+    }
+
+    // Delivers all that was held. The connections must still be there.
+    void finish_held()
+    {
+        for (const auto& [channel, done] : held)
+            REQUIRE(channel->post(done.to_frame()));
+        held.clear();
     }
 
     queue::DeliveryDone answer(const queue::DeliveryRequest& request, Does what) const
@@ -96,6 +109,7 @@ public:
     uint32_t capacity = 100;
     bool silent = false;
     int connections = 0;
+    std::vector<std::pair<ipc::Channel*, queue::DeliveryDone>> held;
     std::map<std::string, Does> plan;
     std::vector<std::string> seen;       // nexthops, in order
     std::map<std::string, int> recipients; // how often each was asked for

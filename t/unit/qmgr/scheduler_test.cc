@@ -520,6 +520,37 @@ TEST_CASE("a message that is being delivered is held when its deliveries are ove
     CHECK(bench.waits_in(queue::Hold));
 }
 
+TEST_CASE("an order about a message that is being delivered outlives qmgr")
+{
+    Bench bench;
+    bench.agents->plan["slow.example"] = Does::Hold;
+    const std::string id = bench.put(sender, {"a@slow.example", "b@slow.example"});
+    REQUIRE(bench.until([&] { return bench.tried("a@slow.example") == 1; }));
+    const bool hold = GENERATE(true, false);
+    CHECK(bench.scheduler().act(hold ? Action::Hold : Action::Delete, id, queue::AllQueues));
+    bench.kill();
+    bench.agents->plan.clear();
+    bench.start();
+    if (hold)
+        CHECK(bench.waits_in(queue::Hold));
+    else
+        CHECK(bench.empty_in_time());
+    bench.run_for(Duration::milliseconds(100));
+    CHECK(bench.tried("a@slow.example") == 1);
+}
+
+TEST_CASE("a message whose last recipient gets it is not requeued")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    bench.agents->plan["slow.example"] = Does::Hold;
+    const std::string id = bench.put(sender, {"a@slow.example"});
+    REQUIRE(bench.until([&] { return bench.tried("a@slow.example") == 1; }));
+    CHECK(bench.scheduler().act(Action::Requeue, id, queue::AllQueues));
+    bench.agents->finish_held();
+    CHECK(bench.empty_in_time());
+    CHECK(bench.scheduler().status()[10] == "messages_accepted=1");
+}
+
 TEST_CASE("deleted mail is gone")
 {
     Bench bench("minimal_backoff_time = 100s");
@@ -787,6 +818,11 @@ TEST_CASE("a message that the index could not note is tried again, also when its
 
 namespace {
 
+size_t active_messages(const Scheduler& scheduler)
+{
+    return std::stoul(scheduler.status()[0].substr(std::string("active_messages=").size()));
+}
+
 // A client of public/qmgr.
 class Operator {
 public:
@@ -804,6 +840,14 @@ public:
         queue::ControlAct act;
         act.action = action;
         act.ids.push_back(id);
+        REQUIRE(channel->post(act.to_frame()));
+        tasks.spawn(hear());
+    }
+    void order_all(Action action)
+    {
+        queue::ControlAct act;
+        act.action = action;
+        act.all = true;
         REQUIRE(channel->post(act.to_frame()));
         tasks.spawn(hear());
     }
@@ -858,4 +902,36 @@ TEST_CASE("what an operator orders while qmgr still reads the queue is done afte
         bench.part->scheduler->scan_ended();
         CHECK(bench.waits_in(queue::Deferred));
     }
+}
+
+TEST_CASE("requeueing the whole queue respects the limit of the active set, and takes each message once")
+{
+    Bench bench("minimal_backoff_time = 100s\nqmgr_message_active_limit = 5");
+    constexpr int count = 30;
+    for (int i = 0; i < count; ++i) {
+        const std::string who = cat("r", i, "@slow.example");
+        bench.reply(who, DeliveryStatus::Deferred, "4.2.0", "try later");
+        bench.put(sender, {who});
+    }
+    const auto all_wait = [&] {
+        const auto all = bench.list();
+        return all.size() == count && std::all_of(all.begin(), all.end(), [](const auto& one) {
+                   return one.queue == queue::Deferred && one.recipients[0].reason == "try later";
+               });
+    };
+    REQUIRE(bench.until(all_wait));
+    Operator person(bench, Duration::seconds(60));
+    person.order_all(Action::Requeue);
+    size_t most = 0;
+    REQUIRE(bench.until([&] {
+        most = std::max(most, active_messages(bench.scheduler()));
+        bool again = true;
+        for (int i = 0; i < count; ++i)
+            again = again && bench.tried(cat("r", i, "@slow.example")) >= 2;
+        return person.answer.has_value() && again && all_wait();
+    }, 20));
+    CHECK(person.answer->count == count);
+    CHECK(most <= 5);
+    for (int i = 0; i < count; ++i)
+        CHECK(bench.tried(cat("r", i, "@slow.example")) == 2);
 }
