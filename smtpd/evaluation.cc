@@ -131,6 +131,12 @@ void Evaluation::log_action(std::string_view action, Subject subject, std::strin
               subject_names[static_cast<size_t>(subject)], ' ', what, log_context(case_));
 }
 
+Task<Verdict> Evaluation::refuse_for_fault(const Rule& rule)
+{
+    log::error(rule.text);
+    co_return Verdict::refuse(451, "4.3.5", "Server configuration error");
+}
+
 Task<Verdict> Evaluation::run_class(const Rule& rule)
 {
     if (depth_ >= max_depth) {

@@ -83,6 +83,7 @@ public:
     Task<Verdict> reject_plaintext_session(const Rule&);
     Task<Verdict> check_access(const Rule&); // variant: Subject
     Task<Verdict> run_class(const Rule&);
+    Task<Verdict> refuse_for_fault(const Rule&);
 
 private:
     Task<Verdict> judge_list(const RuleList& rules);

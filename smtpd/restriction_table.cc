@@ -92,6 +92,7 @@ constexpr RestrictionType types[] = {
 };
 // What a rule for a class of smtpd_restriction_classes has as its type.
 constexpr RestrictionType class_type = {"restriction class", Argument::None, &Evaluation::run_class, 0};
+constexpr RestrictionType faulty_type = {"faulty restriction", Argument::None, &Evaluation::refuse_for_fault, 0};
 
 // The parameter of each Stage.
 constexpr std::string_view stage_parameters[stage_count] = {
@@ -119,13 +120,10 @@ Restrictions::~Restrictions() = default;
 Result<std::unique_ptr<Restrictions>> Restrictions::open(const config::Config& config, const table::Context& context)
 {
     std::unique_ptr<Restrictions> made(new Restrictions);
-    RETURN_IF_ERROR(made->open_classes(config, context));
+    made->open_classes(config, context);
     for (size_t stage = 0; stage < stage_count; ++stage) {
         const std::string parameter(stage_parameters[stage]);
-        auto list = made->parse(parameter, config.text(parameter), context);
-        if (!list)
-            return std::move(list.error());
-        made->lists_[stage] = std::move(*list);
+        made->lists_[stage] = made->parse(parameter, config.text(parameter), context);
     }
     if (!made->closes_relay(Stage::Relay) && !made->closes_relay(Stage::Recipient))
         return config_error("smtpd_relay_restrictions",
@@ -142,73 +140,85 @@ bool Restrictions::closes_relay(Stage stage) const
         const auto judge = rule.type->judge;
         return !rule.warn_only
                && (judge == &Evaluation::reject_unauth_destination || judge == &Evaluation::reject
-                   || judge == &Evaluation::defer || judge == &Evaluation::defer_if_permit);
+                   || judge == &Evaluation::defer || judge == &Evaluation::defer_if_permit
+                   || judge == &Evaluation::refuse_for_fault);
     });
 }
 
 // Names first: a class may use another that comes later in the list.
-Result<void> Restrictions::open_classes(const config::Config& config, const table::Context& context)
+void Restrictions::open_classes(const config::Config& config, const table::Context& context)
 {
     const auto names = config.list("smtpd_restriction_classes");
     for (const std::string& name : names)
         classes_.emplace(name, RuleList());
     for (const std::string& name : names) {
-        const auto value = config.any(name);
-        if (!value)
-            return config_error("smtpd_restriction_classes", cat("no parameter named ", name));
-        auto list = parse(name, *value, context);
-        if (!list)
-            return std::move(list.error());
-        classes_[name] = std::move(*list);
+        if (const auto value = config.any(name))
+            classes_[name] = parse(name, *value, context);
+        else
+            classes_[name].push_back(faulty(config_error("smtpd_restriction_classes", cat("no parameter named ", name))));
     }
-    return Result<void>();
 }
 
-Result<RuleList> Restrictions::parse(const std::string& parameter, std::string_view value,
-                                     const table::Context& context)
+Rule Restrictions::faulty(Error error)
+{
+    Rule rule;
+    rule.type = &faulty_type;
+    rule.text = error.full_text();
+    faults_.push_back(std::move(error));
+    return rule;
+}
+
+RuleList Restrictions::parse(const std::string& parameter, std::string_view value, const table::Context& context)
 {
     RuleList rules;
     bool warn_only = false;
     const std::vector<std::string> words = config::split_list(value);
     for (size_t at = 0; at < words.size(); ++at) {
-        const std::string& word = words[at];
-        if (ascii::equal(word, "warn_if_reject")) {
+        if (ascii::equal(words[at], "warn_if_reject")) {
             warn_only = true;
             continue;
         }
-        Rule rule;
-        rule.warn_only = std::exchange(warn_only, false);
-        if (const auto named = classes_.find(word); named != classes_.end()) {
-            rule.type = &class_type;
-            rule.nested = &named->second;
-            rules.push_back(std::move(rule));
-            continue;
-        }
-        // A bare table is an access check of the list's own subject in old configurations; say what to write.
-        rule.type = find_restriction(word);
-        if (!rule.type)
-            return config_error(parameter, word.find(':') != std::string::npos
-                                               ? cat("write check_..._access before the table ", word)
-                                               : cat("unknown restriction: ", word));
-        if (!rule.type->judge)
-            return config_error(parameter, cat(word, " comes with a later version"));
-        if (rule.type->argument != Argument::None) {
-            if (++at == words.size())
-                return config_error(parameter, cat(word, " needs an argument"));
-            if (rule.type->argument == Argument::Text) {
-                rule.text = words[at];
-            } else {
-                auto maps = table::Maps::open(parameter, words[at], context);
-                if (!maps)
-                    return std::move(maps.error());
-                rule.maps = std::move(*maps);
-            }
-        }
-        rules.push_back(std::move(rule));
+        auto rule = parse_rule(parameter, words, at, context);
+        if (rule)
+            rule->warn_only = warn_only;
+        warn_only = false;
+        rules.push_back(rule ? std::move(*rule) : faulty(std::move(rule.error())));
     }
     if (warn_only)
-        return config_error(parameter, "warn_if_reject needs a restriction after it");
+        rules.push_back(faulty(config_error(parameter, "warn_if_reject needs a restriction after it")));
     return rules;
+}
+
+Result<Rule> Restrictions::parse_rule(const std::string& parameter, const std::vector<std::string>& words, size_t& at,
+                                      const table::Context& context) const
+{
+    const std::string& word = words[at];
+    Rule rule;
+    if (const auto named = classes_.find(word); named != classes_.end()) {
+        rule.type = &class_type;
+        rule.nested = &named->second;
+        return rule;
+    }
+    // A bare table is an access check of the list's own subject in old configurations; say what to write.
+    rule.type = find_restriction(word);
+    if (!rule.type)
+        return config_error(parameter, word.find(':') != std::string::npos
+                                           ? cat("write check_..._access before the table ", word)
+                                           : cat("unknown restriction: ", word));
+    // Its argument, too, is passed over when the feature is still to come.
+    if (rule.type->argument != Argument::None && ++at == words.size())
+        return config_error(parameter, cat(word, " needs an argument"));
+    if (!rule.type->judge)
+        return config_error(parameter, cat(word, " comes with a later version"));
+    if (rule.type->argument == Argument::Text)
+        rule.text = words[at];
+    if (rule.type->argument == Argument::Tables) {
+        auto maps = table::Maps::open(parameter, words[at], context);
+        if (!maps)
+            return std::move(maps.error());
+        rule.maps = std::move(*maps);
+    }
+    return rule;
 }
 
 const RuleList* Restrictions::from_table(std::string_view name) const

@@ -1,5 +1,6 @@
 // Restrictions: smtpd_*_restrictions as lists of rules, parsed once at start against one table of
-// restriction names (restriction_table.cc), and judged in order for a command of a session.
+// restriction names (restriction_table.cc), and judged in order for a command of a session. A word that is none
+// stays in its list as a rule that puts everybody off with 451 4.3.5, as Postfix does.
 //
 // A rule permits, refuses or has no opinion. The first that has one decides its list; the lists of the
 // earlier stages (client, helo, sender) are judged at RCPT when smtpd_delay_reject is set. Permit ends
@@ -49,19 +50,21 @@ struct Rule {
     const RestrictionType* type = nullptr;
     bool warn_only = false;             // warn_if_reject stood before it
     std::unique_ptr<table::Maps> maps;  // Argument::Tables
-    std::string text;                   // Argument::Text
+    std::string text;                   // Argument::Text; of a faulty word, what is wrong
     const RuleList* nested = nullptr;   // a class of smtpd_restriction_classes
 };
 
 // All lists of one smtpd, with their tables open. Outlives the Evaluations.
 class Restrictions {
 public:
-    // Unknown names and missing arguments are errors that name parameter and word.
+    // Fails when the lists would make an open relay.
     static Result<std::unique_ptr<Restrictions>> open(const config::Config& config, const table::Context& context);
     ~Restrictions();
     Restrictions(const Restrictions&) = delete;
     Restrictions& operator=(const Restrictions&) = delete;
 
+    // Unknown names and missing arguments, all of them, with parameter and word.
+    const std::vector<Error>& faults() const { return faults_; }
     const RuleList& list(Stage stage) const { return lists_[static_cast<size_t>(stage)]; }
     // A restriction or class by name, as an access table's result may give it; null for unknown names and
     // for those that need an argument. The list has one rule.
@@ -70,11 +73,16 @@ public:
 
 private:
     Restrictions() = default; // by open() alone
-    Result<RuleList> parse(const std::string& parameter, std::string_view value, const table::Context& context);
+    RuleList parse(const std::string& parameter, std::string_view value, const table::Context& context);
+    // Reads the rule that begins at words[at], and its argument, on which `at` then stands.
+    Result<Rule> parse_rule(const std::string& parameter, const std::vector<std::string>& words, size_t& at,
+                            const table::Context& context) const;
+    Rule faulty(Error error);
     bool closes_relay(Stage stage) const;
-    Result<void> open_classes(const config::Config& config, const table::Context& context);
+    void open_classes(const config::Config& config, const table::Context& context);
 
     RuleList lists_[stage_count];
+    std::vector<Error> faults_;
     std::map<std::string, RuleList, std::less<>> classes_;
     mutable std::map<std::string, RuleList, std::less<>> simple_; // what from_table has made so far
 };

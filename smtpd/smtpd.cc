@@ -40,6 +40,7 @@ SEE ALSO
 */
 #include "lib/event/byte_stream.h"
 #include "lib/event/loop.h"
+#include "lib/log/log.h"
 #include "lib/queue/queue_client.h"
 #include "lib/service/service.h"
 #include "lib/table/table.h"
@@ -78,6 +79,8 @@ Result<void> SmtpdProgram::prepare(service::Context& context)
     return Result<void>();
 }
 
+    for (const Error& fault : server_->restrictions->faults())
+        log::error(fault.full_text(), ": clients are put off with 451 4.3.5");
 Result<void> SmtpdProgram::started(service::Context& context)
 {
     queue_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", "smtpd",

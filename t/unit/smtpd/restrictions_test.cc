@@ -26,6 +26,8 @@ std::string fault_of(const std::string& main_cf)
 {
     try {
         SmtpdFixture smtpd(main_cf);
+        for (const Error& fault : smtpd.server->restrictions->faults())
+            return fault.full_text();
     } catch (const std::runtime_error& error) {
         return error.what();
     }
@@ -323,6 +325,17 @@ TEST_CASE("what cannot be a restriction is said at start, with parameter and wor
     CHECK(fault_of("smtpd_sender_restrictions = hash:/etc/x\n") == "smtpd_sender_restrictions: write check_..._access before the table hash:/etc/x");
     CHECK(fault_of("smtpd_sender_restrictions = warn_if_reject\n").find("needs a restriction after it") != std::string::npos);
     CHECK(fault_of("smtpd_restriction_classes = nothing\n") == "smtpd_restriction_classes: no parameter named nothing");
+}
+
+TEST_CASE("a word that is no restriction puts clients off, and all such words are known at once")
+{
+    const std::string put_off = "451 4.3.5 Server configuration error";
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = permit_mynetwork, reject_unauth_destination\n") == put_off);
+    CHECK(rcpt_reply("smtpd_relay_restrictions = reject_unauth_destinatio\n") == put_off);
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = permit, permit_mynetwork\n") == "250 2.1.5 Ok");
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = reject_rbl_client zen.example, permit\n") == put_off);
+    SmtpdFixture smtpd("smtpd_client_restrictions = one\nsmtpd_recipient_restrictions = permit_mynetworks, two, three\n");
+    CHECK(smtpd.server->restrictions->faults().size() == 3);
 }
 
 TEST_CASE("a configuration that would make an open relay does not start")
