@@ -50,6 +50,7 @@ public:
     // No new children, no listening; those that are there finish.
     void close();
     void signal_all(int signal_number);
+    bool takes_mail() const { return service_.program == "smtpd" || service_.program == "pickup"; }
 
     // True when it was one of its children.
     bool child_ended(pid_t pid, int wait_status);

@@ -25,10 +25,11 @@ bool is_run(const config::Service& service)
 
 } // namespace
 
-Supervisor::Supervisor(Loop& loop) : loop_(loop), patience_(loop, [this] {
-    log::warning("some processes do not end: killing them");
-    signal_all(SIGKILL);
-})
+Supervisor::Supervisor(Loop& loop)
+    : loop_(loop), intake_patience_(loop, [this] { stop_rest(); }), patience_(loop, [this] {
+          log::warning("some processes do not end: killing them");
+          signal_all(SIGKILL);
+      })
 {
 }
 
@@ -113,11 +114,28 @@ void Supervisor::stop()
 {
     if (std::exchange(stopping_, true))
         return;
-    for (auto& runner : runners_)
-        runner->close();
-    signal_all(SIGTERM);
+    for (const Runners* group : {&runners_, &closed_})
+        for (const auto& runner : *group)
+            if (runner->takes_mail()) {
+                runner->close();
+                runner->signal_all(SIGTERM);
+            }
+    intake_patience_.set(loop_.now() + service::intake_stop_time);
     patience_.set(loop_.now() + service::master_stop_time(stop_deadline_));
-    end_when_empty();
+    go_on_stopping();
+}
+
+void Supervisor::stop_rest()
+{
+    if (std::exchange(rest_stops_, true))
+        return;
+    intake_patience_.cancel();
+    for (const Runners* group : {&runners_, &closed_})
+        for (const auto& runner : *group)
+            if (!runner->takes_mail()) {
+                runner->close();
+                runner->signal_all(SIGTERM);
+            }
 }
 
 void Supervisor::signal_all(int signal_number)
@@ -137,7 +155,7 @@ void Supervisor::reap()
                     break;
     loop_.post([this] {
         drop_closed();
-        end_when_empty();
+        go_on_stopping();
     });
 }
 
@@ -146,10 +164,18 @@ void Supervisor::drop_closed()
     std::erase_if(closed_, [](const auto& runner) { return runner->child_count() == 0; });
 }
 
-void Supervisor::end_when_empty()
+void Supervisor::go_on_stopping()
 {
-    const bool empty = std::all_of(runners_.begin(), runners_.end(), [](const auto& r) { return r->child_count() == 0; });
-    if (stopping_ && empty && closed_.empty())
+    if (!stopping_)
+        return;
+    const auto has_children = [](const auto& runner) { return runner->child_count() > 0; };
+    const auto takes_mail = [&](const auto& runner) { return runner->takes_mail() && has_children(runner); };
+    const auto any_of = [this](const auto& is) {
+        return std::any_of(runners_.begin(), runners_.end(), is) || std::any_of(closed_.begin(), closed_.end(), is);
+    };
+    if (!any_of(takes_mail))
+        stop_rest();
+    if (!any_of(has_children))
         loop_.stop();
 }
 

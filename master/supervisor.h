@@ -25,7 +25,9 @@ public:
     std::vector<std::string> failing() const;
     // Services that are new start, those that are gone close, all others get new children.
     void reload(const config::Config& config, const std::vector<config::Service>& services);
-    // Ends the loop when the last child has gone; what has not after the patience is killed.
+    // Ends what takes mail first, then, when that has gone or has had its time, agents and the queue manager: a
+    // message that is just coming in is still taken. Ends the loop when the last child has gone; what has not
+    // after the patience is killed.
     void stop();
     // Reaps all children that have ended.
     void reap();
@@ -34,14 +36,17 @@ private:
     using Runners = std::vector<std::unique_ptr<ServiceRunner>>;
     Runners::iterator find(const config::Service& service);
     void signal_all(int signal_number);
-    void end_when_empty();
+    void stop_rest();
+    void go_on_stopping();
     void drop_closed();
 
     Loop& loop_;
     Runners runners_;
     Runners closed_; // removed by a reload; their children finish
     bool stopping_ = false;
+    bool rest_stops_ = false;
     Duration stop_deadline_;
+    Timer intake_patience_;
     Timer patience_;
 };
 

@@ -130,3 +130,9 @@ void Server::stop_sessions()
 }
 
 } // namespace posthouse::smtpd
+void Server::stop_receiving()
+{
+    for (Session* session : sessions)
+        session->stop_receiving();
+}
+

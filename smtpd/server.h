@@ -46,6 +46,8 @@ struct Server {
     void stop_sessions();
 
     Loop& loop;
+    // Later: nor for the rest of a message that does not come to its end.
+    void stop_receiving();
     const Settings settings;
     ClientCounters counters;
     // Set before the first session, outlive the last.

@@ -87,7 +87,12 @@ Session::~Session()
 void Session::stop()
 {
     if (waiting_)
-        (void)::shutdown(chat_.stream().fd(), SHUT_RD); // a stream without a socket has no idle clients
+        stop_receiving();
+}
+
+void Session::stop_receiving()
+{
+    (void)::shutdown(chat_.stream().fd(), SHUT_RD); // a stream without a socket has no idle clients
 }
 
 Task<void> Session::serve()

@@ -52,6 +52,8 @@ public:
 
     // The server stops: a session that waits for a command hears 421 at once. To be called from the loop.
     void stop();
+    // So does one that takes a message from its client just now.
+    void stop_receiving();
 
 private:
     enum Flag : uint8_t {

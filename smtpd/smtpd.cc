@@ -43,6 +43,7 @@ SEE ALSO
 #include "lib/log/log.h"
 #include "lib/queue/queue_client.h"
 #include "lib/service/service.h"
+#include "lib/service/stop_times.h"
 #include "lib/table/table.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
@@ -64,9 +65,11 @@ public:
 private:
     static Task<void> watch_tables(service::Context& context, Server& server);
 
+    static Task<void> stop_receiving(service::Context& context, Server& server);
     std::unique_ptr<queue::QueueClient> queue_;
     std::unique_ptr<Server> server_;
 };
+    bool stops_ = false;
 
 Result<void> SmtpdProgram::prepare(service::Context& context)
 {
@@ -104,8 +107,17 @@ Task<void> SmtpdProgram::watch_tables(service::Context& context, Server& server)
 // A reload lets sessions go on with the old configuration; a stop does not wait for their clients.
 void SmtpdProgram::on_drain(service::Context& context)
 {
-    if (context.stopping())
-        server_->stop_sessions();
+    if (!context.stopping() || std::exchange(stops_, true))
+        return;
+    server_->stop_sessions();
+    context.background.spawn(stop_receiving(context, *server_));
+}
+
+// A message that comes in may come to its end, as far as there is time to say 421 then.
+Task<void> SmtpdProgram::stop_receiving(service::Context& context, Server& server)
+{
+    co_await sleep_for(context.loop, service::session_stop_time - Duration::seconds(2));
+    server.stop_receiving();
 }
 
 Task<void> SmtpdProgram::serve(service::Context& context, UniqueFd connection, net::SocketAddress peer, size_t)

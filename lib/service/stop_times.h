@@ -10,10 +10,13 @@ namespace posthouse::service {
 // Programs that deliver have stop_deadline; a session of the others has this time to come to its end.
 inline constexpr Duration session_stop_time = Duration::seconds(10);
 
+// What takes mail ends first; so long the rest goes on.
+inline constexpr Duration intake_stop_time = session_stop_time + Duration::seconds(1);
+
 // Then master kills what is left.
 inline Duration master_stop_time(Duration stop_deadline)
 {
-    return std::max(session_stop_time, stop_deadline) + Duration::seconds(5);
+    return intake_stop_time + std::max(session_stop_time, stop_deadline) + Duration::seconds(5);
 }
 
 // Then posthouse(1) gives up waiting for master.

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -167,6 +168,41 @@ class Stop(harness.TestCase):
             harness.wait_until(lambda: post.tool("posthouse", "status", check=False).returncode, "it has ended")
             post.start()
             self.assertEqual([entry["queue_id"] for entry in post.wait_queue(1)], [queue_id])
+
+    def content_begun(self, post):
+        client = harness.Dialogue(post.port, timeout=30)
+        self.addCleanup(client.close)
+        client.reply()
+        for command in ("EHLO client.example", "MAIL FROM:<you@example.org>", "RCPT TO:<friend@example.com>", "DATA"):
+            client.send(command + "\r\n")
+            client.reply()
+        client.send("Subject: slow\r\n\r\nfirst line\r\n")
+        return client
+
+    def test_a_message_that_comes_in_during_a_stop_is_taken_before_the_queue_manager_ends(self):
+        with harness.Instance(self) as post:
+            client = self.content_begun(post)
+            for _ in range(3):
+                post.tool("posthouse", "reload")
+            stopping = threading.Thread(target=post.stop)
+            stopping.start()
+            post.wait_log("terminating on signal")
+            time.sleep(2)
+            self.assertEqual(len(post.pids("qmgr")), 1)
+            client.send("last line\r\n.\r\n")
+            self.assertEqual(client.reply()[0], 250)
+            self.assertEqual(client.reply()[0], 421)
+            stopping.join()
+            post.start()
+            post.wait_mail("friend")
+
+    def test_a_stop_tells_421_to_a_client_that_does_not_end_its_message(self):
+        with harness.Instance(self) as post:
+            client = self.content_begun(post)
+            begun = time.monotonic()
+            post.stop()
+            self.assertLess(time.monotonic() - begun, 15)
+            self.assertEqual(client.reply()[0], 421)
 
     def test_stop_without_a_start_says_so(self):
         post = harness.Instance(self)
