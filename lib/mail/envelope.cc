@@ -23,6 +23,7 @@ constexpr uint8_t all_flags = flag_smtputf8 | flag_8bit | flag_hold | flag_no_bo
 constexpr uint8_t all_notify = NotifyNever | NotifySuccess | NotifyFailure | NotifyDelay;
 constexpr uint8_t all_trace = TraceVerify | TraceDelivery;
 constexpr size_t smallest_recipient = 3 * 4 + 1;
+constexpr size_t fixed_bytes = 1 + 8 + 1 + 1 + 1 + 4; // version, arrival, return, flags, trace, recipient count
 
 // The texts about the origin, in the order of the stored form.
 constexpr std::string Envelope::* origin_texts[] = {
@@ -43,6 +44,11 @@ void put_text(std::string& out, std::string_view text)
 {
     put_number(out, text.size(), 4);
     out.append(text);
+}
+
+bool has_forbidden(std::string_view text)
+{
+    return text.find_first_of(std::string_view("\0\r\n", 3)) != std::string_view::npos;
 }
 
 // Reads fields until one is wrong; from then on gives zero and empty values.
@@ -75,7 +81,7 @@ public:
             return std::string();
         }
         const std::string_view value = rest_.substr(0, size);
-        if (value.find_first_of(std::string_view("\0\r\n", 3)) != std::string_view::npos)
+        if (has_forbidden(value))
             fail();
         rest_.remove_prefix(size);
         return std::string(value);
@@ -137,6 +143,32 @@ void encode(const Envelope& envelope, std::string& out)
     put_number(out, envelope.recipients.size(), 4);
     for (const Recipient& recipient : envelope.recipients)
         encode(recipient, out);
+}
+
+Result<uint64_t> encoded_size(const Envelope& envelope, const EnvelopeLimits& limits)
+{
+    if (envelope.recipients.size() > limits.recipients)
+        return Error(ErrorKind::Permanent, "5.5.3", "Error: too many recipients");
+    uint64_t size = fixed_bytes;
+    bool sound = true;
+    const auto add = [&](const std::string& text) {
+        size += 4 + text.size();
+        sound = sound && text.size() <= limits.text && !has_forbidden(text);
+    };
+    add(envelope.id);
+    add(envelope.sender);
+    add(envelope.envid);
+    for (auto text : origin_texts)
+        add(envelope.*text);
+    for (const Recipient& recipient : envelope.recipients) {
+        add(recipient.address);
+        add(recipient.original);
+        add(recipient.orcpt);
+        ++size; // notify
+    }
+    if (!sound)
+        return Error(ErrorKind::Permanent, "5.6.0", "Error: an address or a parameter is too long, or has a line end in it");
+    return size;
 }
 
 Result<Envelope> decode_envelope(std::string_view bytes, const EnvelopeLimits& limits)

@@ -79,7 +79,7 @@ struct Envelope {
 };
 
 struct EnvelopeLimits {
-    EnvelopeLimits() = default;
+    constexpr EnvelopeLimits() = default;
     size_t recipients = 1000000;
     size_t text = 65536; // bytes of one field
 };
@@ -87,6 +87,9 @@ struct EnvelopeLimits {
 // Appends. The form is versioned, little endian, with length-prefixed fields.
 void encode(const Envelope& envelope, std::string& out);
 void encode(const Recipient& recipient, std::string& out);
+
+// How many bytes encode() would append. An Error of kind Permanent when decode_envelope() would not take them.
+Result<uint64_t> encoded_size(const Envelope& envelope, const EnvelopeLimits& limits = EnvelopeLimits());
 
 // Whole input or an Error of kind Corrupt: unknown version, missing or trailing bytes, a field above its
 // limit, NUL, CR or LF in a field.

@@ -9,6 +9,7 @@
 #include "lib/mail/date.h"
 #include "lib/queue/header_scanner.h"
 #include "lib/queue/intake_tables.h"
+#include "lib/queue/queue_file.h"
 
 #include <optional>
 #include <utility>
@@ -355,6 +356,7 @@ Task<Result<IntakeResult>> Intake::finish(mail::Envelope envelope, smtp::Content
     facts.merge(impl_->ready_facts);
     CO_CHECK(co_await impl_->tables.rewrite_envelope(envelope, impl_->mappings));
     envelope.rewrite_context = to_text(impl_->context);
+    CO_CHECK(check_envelope(envelope)); // else what is acknowledged now would be damage to its reader
     const size_t count = envelope.recipients.size();
     CO_CHECK(co_await impl_->message->commit(std::move(envelope), facts, deadline));
     co_return IntakeResult(impl_->message->id(), impl_->message->size(), count);

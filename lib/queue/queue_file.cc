@@ -18,7 +18,6 @@ using namespace format;
 namespace {
 
 constexpr size_t verify_chunk = 256 << 10;
-constexpr uint32_t most_recipients = 1000000;
 
 // What the immutable part says, its checksum being right.
 struct Fields {

@@ -53,6 +53,7 @@ class Disk;
 
 inline constexpr size_t header_size = 512;
 inline constexpr uint64_t largest_envelope = 512u << 20;
+inline constexpr uint32_t most_recipients = 1000000;
 
 enum class Expire : uint8_t { No = '-', AtNextAttempt = 'E', AndRelease = 'F' };
 
@@ -118,6 +119,10 @@ public:
     std::string tail; // envelope and states
     uint64_t tail_offset = 0;
 };
+
+// Whether examine_file() will take it: a Permanent Error when it is too large, or has what no envelope may have. Before
+// a commit.
+Result<void> check_envelope(const mail::Envelope& envelope);
 
 // `envelope.id` must be the id made from `id_us` and `number`.
 CommitImage make_commit_image(uint64_t number, int64_t id_us, const mail::Envelope& envelope,

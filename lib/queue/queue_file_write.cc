@@ -52,6 +52,17 @@ Result<void> write_byte(Disk& disk, int fd, uint64_t offset, char value)
 
 } // namespace
 
+Result<void> check_envelope(const mail::Envelope& envelope)
+{
+    static_assert(most_recipients == mail::EnvelopeLimits().recipients);
+    const auto size = mail::encoded_size(envelope);
+    if (!size)
+        return size.error();
+    if (*size > largest_envelope)
+        return Error(ErrorKind::Permanent, "5.5.3", "Error: too many recipients, or too long ones");
+    return Result<void>();
+}
+
 CommitImage make_commit_image(uint64_t number, int64_t id_us, const mail::Envelope& envelope, const ContentInfo& content)
 {
     CommitImage image;

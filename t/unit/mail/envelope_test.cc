@@ -62,6 +62,24 @@ TEST_CASE("NUL, CR and LF in a field are refused")
     }
 }
 
+TEST_CASE("what an envelope's reader would refuse is known before it is written")
+{
+    const auto size = encoded_size(sample());
+    REQUIRE(size);
+    CHECK(*size == encoded(sample()).size());
+    EnvelopeLimits limits;
+    limits.recipients = 1;
+    REQUIRE_FALSE(encoded_size(sample(), limits));
+    CHECK(encoded_size(sample(), limits).error().dsn() == "5.5.3");
+    limits = EnvelopeLimits();
+    limits.text = 3;
+    REQUIRE_FALSE(encoded_size(sample(), limits));
+    CHECK(encoded_size(sample(), limits).error().kind() == ErrorKind::Permanent);
+    Envelope broken = sample();
+    broken.recipients[1].orcpt = "a\nb";
+    CHECK_FALSE(encoded_size(broken));
+}
+
 TEST_CASE("limits of an envelope hold before memory is taken")
 {
     EnvelopeLimits limits;

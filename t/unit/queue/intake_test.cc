@@ -251,6 +251,17 @@ TEST_CASE("a line without end in place of a header is body")
     CHECK(run.captured.content == "\r\n" + text + "\r\n");
 }
 
+TEST_CASE("an envelope that a queue file cannot have is refused for good, and nothing is committed")
+{
+    Run run;
+    SECTION("an address of 70000 bytes") { run.envelope.recipients[0].address = std::string(70000, 'x') + "@else.example"; }
+    SECTION("a parameter with a line end") { run.envelope.recipients[0].orcpt = "rfc822;a\nb"; }
+    auto result = run.pass(plain);
+    REQUIRE_FALSE(result);
+    CHECK(reply_code_for(result.error()) == 554);
+    CHECK_FALSE(run.captured.committed);
+}
+
 TEST_CASE("a disk that is full is a temporary error, and nothing is committed")
 {
     Run run;
