@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <optional>
-#include <sys/socket.h>
 #include <unistd.h>
 
 namespace posthouse::smtp_client {
@@ -51,14 +50,13 @@ Task<void> Agent::serve()
     (void)co_await channel_.wait_below(0, Deadline::after(last_flush));
 }
 
+// The connection stays until qmgr closes it: were it to end here, qmgr would hold for lost what is being sent.
 void Agent::stop(Stop how)
 {
-    if (how == Stop::WhenDone) {
-        channel_.post_or_end(queue::AgentLeaving().to_frame());
+    channel_.post_or_end(queue::AgentLeaving().to_frame());
+    if (how == Stop::WhenDone)
         return;
-    }
     stopping_ = true;
-    ::shutdown(channel_.fd(), SHUT_RD);
     for (const auto& [serial, running] : running_)
         if (!running->delivery.sending())
             running->task.cancel_all();
@@ -74,7 +72,7 @@ Task<Result<void>> Agent::receive_requests()
             auto request = queue::DeliveryRequest::from_frame(std::move(*frame));
             if (!request)
                 co_return std::move(request.error());
-            if (request->file)
+            if (request->file && !stopping_)
                 deliveries_.spawn(deliver(std::move(*request)));
             else
                 queue::post_done(channel_, queue::DeliveryDone::busy(request->serial));
@@ -100,9 +98,7 @@ Task<void> Agent::deliver(queue::DeliveryRequest request)
     running.task.spawn(attempt(running));
     co_await running.task.drained();
     running_.erase(request.serial);
-    // One that was given up is not reported: qmgr tries it again.
-    if (running.done)
-        queue::post_done(channel_, std::move(*running.done));
+    queue::post_done(channel_, running.done ? std::move(*running.done) : queue::DeliveryDone::busy(request.serial));
 }
 
 Task<void> Agent::attempt(Running& running)

@@ -21,11 +21,10 @@ class Agent {
 public:
     Agent(Loop& loop, ThreadPool& pool, const Settings& settings, NameService& names, SessionCache& cache, UniqueFd connection);
 
-    // Until qmgr closes, or stop(Soon) was called and what it leaves is over.
+    // Until qmgr closes.
     Task<void> serve();
-    // WhenDone: asks qmgr for no more work; it closes when all that it has sent is done. Soon: takes no more
-    // requests, and gives up what is not being sent, so that qmgr gives both to others. What was sent waits for
-    // its answer: it would arrive twice.
+    // Asks qmgr for no more work; it closes when all that it has sent is answered. WhenDone: that is done. Soon:
+    // it is given back, but for what is being sent: that waits for its answer, or it would arrive twice.
     enum class Stop : unsigned char { WhenDone, Soon };
     void stop(Stop how);
 

@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <fcntl.h>
+#include <map>
 #include <sys/socket.h>
 
 using namespace posthouse;
@@ -122,6 +123,43 @@ TEST_CASE("content that has to come from the disk is sent whole, in one write or
         REQUIRE(peer.contents.size() == 1);
         CHECK(peer.contents[0] == content);
     }
+}
+
+TEST_CASE("an agent that is to end soon gives back what is not being sent, keeps the connection, and reports the rest")
+{
+    Client client;
+    Peer sent(client.loop, {"S: 220 mx ESMTP\nC: EHLO\nS: 250-mx\nS: 250 PIPELINING\nC: MAIL\nC: RCPT\nC: DATA\n"
+                            "S: 250 Ok\nS: 250 Ok\nS: 354 go\nD\nWAIT\nS: 250 Ok\n"});
+    Peer silent(client.loop, {"HANG"});
+    Pair pair(client);
+    receive<queue::AgentHello>(client, pair);
+    uint64_t serial = 0;
+    for (const Peer* peer : {&sent, &silent}) {
+        auto request = client.request(bracketed(*peer), {"a@b.example"});
+        request.serial = ++serial;
+        REQUIRE(pair.queue_manager->post(std::move(request).to_frame()));
+    }
+    for (int i = 0; i < 200 && (sent.contents.empty() || silent.connections == 0); ++i)
+        client.loop.run_once(Duration::milliseconds(10));
+    REQUIRE(sent.contents.size() == 1);
+    pair.agent->stop(smtp_client::Agent::Stop::Soon);
+    auto late = client.request(bracketed(silent), {"b@b.example"}); // from before qmgr heard of it
+    late.serial = 3;
+    REQUIRE(pair.queue_manager->post(std::move(late).to_frame()));
+    receive<queue::AgentLeaving>(client, pair);
+    std::map<uint64_t, queue::DeliveryDone> answers;
+    for (int i = 0; i < 3; ++i) {
+        auto done = receive<queue::DeliveryDone>(client, pair);
+        answers.emplace(done.serial, std::move(done));
+    }
+    CHECK(answers.at(1).outcomes.at(0).status == DeliveryStatus::Delivered);
+    CHECK(answers.at(2).site == queue::SiteStatus::AgentBusy);
+    CHECK(answers.at(3).site == queue::SiteStatus::AgentBusy);
+    CHECK_FALSE(pair.served);
+    pair.queue_manager.reset();
+    for (int i = 0; i < 10 && !pair.served; ++i)
+        client.loop.run_once(Duration::milliseconds(10));
+    CHECK(pair.served);
 }
 
 TEST_CASE("when the queue manager goes away deliveries under way are given up")

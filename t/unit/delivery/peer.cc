@@ -61,6 +61,8 @@ Task<void> Peer::converse(UniqueFd connection, std::string script)
             co_return;
         if (step == "HANG") {
             co_await sleep_for(loop_, Duration::seconds(1000));
+        } else if (step == "WAIT") {
+            co_await sleep_for(loop_, Duration::milliseconds(300));
         } else if (step == "SLOWLY") {
             std::string some(20000, '\0');
             while (true) {

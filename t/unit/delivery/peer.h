@@ -19,7 +19,7 @@ namespace posthouse::test {
 //   S: text     is sent                    C: text   must be the begin of the line that the client sends
 //   D           reads content to its dot   A: text   must be the begin of the line, and is the last one needed
 //   HANG        does nothing any more      CLOSE     closes (the end of the script does so, too)
-//   SLOWLY      reads for ever, a little at a time
+//   SLOWLY      reads for ever, a little at a time          WAIT      lets 300 ms pass
 class Peer {
 public:
     // Takes connections at `address`:`port` (0: a free one) or at a path, one script for each, in order.
