@@ -268,11 +268,6 @@ void Loop::on_signal(int signal_number, std::function<void()> call)
     event_add(entry.event.get(), nullptr);
 }
 
-void Loop::forget_signals()
-{
-    impl_->signals.clear();
-}
-
 // ---- timers
 
 Timer::Timer(Loop& loop, std::function<void()> call) : loop_(loop), call_(std::move(call)) {}

@@ -90,7 +90,6 @@ public:
 
     // Calls it for each arrival of the signal, from the top level. Replaces an earlier one.
     void on_signal(int signal_number, std::function<void()> call);
-    void forget_signals(); // in a child after fork, before it does anything else
 
     struct Impl;
     Impl& impl() { return *impl_; } // for lib/event alone

@@ -4,6 +4,7 @@
 
 #include "lib/base/ascii.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
@@ -132,19 +133,43 @@ bool open(const Sink& sink)
 
 bool is_open() { return state.sink.to != Sink::To::Stderr; }
 
-int sink_fd() { return state.fd; }
-
 bool debug_enabled() { return state.sink.debug; }
 
 void echo_to_stderr(bool on) { state.echo = on; }
+
+namespace {
+
+// Bytes of the well-formed UTF-8 character at the start of `text` (RFC 3629 section 4); 0: there is none.
+size_t utf8_length(std::string_view text)
+{
+    const auto byte = [text](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
+    const unsigned lead = byte(0);
+    if (lead < 0x80)
+        return 1;
+    const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    // No overlong forms, no surrogates, nothing above U+10FFFF: the second byte's bounds.
+    const unsigned low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    const unsigned high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    if (lead < 0xc2 || lead > 0xf4 || byte(1) < low || byte(1) > high)
+        return 0;
+    for (size_t at = 2; at < length; ++at)
+        if ((byte(at) & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+} // namespace
 
 std::string sanitise(std::string_view text, size_t limit)
 {
     const bool clipped = text.size() > limit;
     std::string out(text.substr(0, limit));
-    for (char& c : out)
-        if (ascii::is_control(c))
-            c = '?';
+    for (size_t at = 0; at < out.size();) {
+        const size_t length = utf8_length(std::string_view(out).substr(at));
+        if (length == 0 || ascii::is_control(out[at]))
+            out[at] = '?';
+        at += std::max<size_t>(length, 1);
+    }
     if (clipped)
         out += "...";
     return out;

@@ -1,6 +1,7 @@
 // The log: one line an event, in Postfix's shape, to syslog (facility mail) or to a file:
 //   Nov 22 03:38:01 host posthouse/smtpd[123]: 4Wxyz...: client=...
-// All text is sanitised here, once: control characters and line breaks become '?', a line is clipped.
+// All text is sanitised here, once: control characters, line breaks and what is no UTF-8 become '?', a line
+// is clipped.
 // Never pass credentials or message content.
 #pragma once
 
@@ -28,8 +29,6 @@ struct Sink {
 bool open(const Sink& sink);
 // False while lines only go to stderr.
 bool is_open();
-// The descriptor of an open file sink, or -1: to be handed over or kept across a sandbox.
-int sink_fd();
 
 void write(Level level, std::string_view text);
 bool debug_enabled();
