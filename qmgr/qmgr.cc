@@ -191,7 +191,8 @@ Task<void> QmgrProgram::open_when_possible(service::Context& context, Error why)
             else
                 log::error("waiting for space: ", no_queue_);
         }
-        co_await sleep_for(context.loop, is_taken_ ? lock_retry : space_retry);
+        const Duration pause = is_taken_ ? lock_retry : space_retry;
+        co_await sleep_for(context.loop, pause);
         auto opened = open_queue(context, Duration());
         if (!opened && !may_pass(opened.error())) {
             log::error(opened.error().full_text());
