@@ -94,7 +94,10 @@ Result<std::vector<net::IpAddress>> interfaces(const config::Config& config)
     return all;
 }
 
-Result<std::vector<UniqueFd>> open_inet(const config::Service& service, const config::Config& config)
+// On a port of the kernel's choice, to find out whether the addresses are there, or on the entry's own.
+enum class Port : unsigned char { Any, Own };
+
+Result<std::vector<UniqueFd>> open_inet(const config::Service& service, const config::Config& config, Port which)
 {
     const HostPort name = split_name(service.name);
     const auto port = find_port(name.port);
@@ -109,14 +112,18 @@ Result<std::vector<UniqueFd>> open_inet(const config::Service& service, const co
     for (const net::IpAddress& address : *addresses) {
         if (!family_wanted(address, protocols))
             continue;
-        auto socket = net::listen_tcp(net::SocketAddress(address, *port), backlog, window);
+        auto socket = net::listen_tcp(net::SocketAddress(address, which == Port::Own ? *port : uint16_t(0)), backlog, window);
         // A machine without IPv6 has no "::"; that is not what the administrator has to hear.
         const bool no_family = !socket && !address.v4() && protocols.size() == 1 && protocols[0] == "all"
             && (socket.error().errno_value() == EAFNOSUPPORT || socket.error().errno_value() == EADDRNOTAVAIL);
         if (no_family)
             continue;
-        if (!socket)
+        if (!socket) {
+            if (socket.error().errno_value() == EADDRNOTAVAIL)
+                return Error(ErrorKind::Config, cat("no interface of this host has the address ", address.to_text(),
+                                                    name.host.empty() ? ": see inet_interfaces" : ""));
             return std::move(socket.error());
+        }
         sockets.push_back(std::move(*socket));
     }
     if (sockets.empty())
@@ -135,7 +142,7 @@ Result<std::vector<UniqueFd>> open_listeners(const config::Service& service, con
 {
     const std::string entry = cat("master.cf line ", service.line, ", service ", service.name);
     if (service.type == config::ServiceType::Inet) {
-        auto sockets = open_inet(service, config);
+        auto sockets = open_inet(service, config, Port::Own);
         if (!sockets)
             return std::move(sockets.error()).within(entry);
         return sockets;
@@ -155,6 +162,14 @@ Result<std::vector<UniqueFd>> open_listeners(const config::Service& service, con
         sockets.push_back(std::move(*second));
     }
     return sockets;
+}
+
+Result<void> check_listeners(const config::Service& service, const config::Config& config)
+{
+    if (service.type != config::ServiceType::Inet)
+        return Result<void>();
+    auto sockets = open_inet(service, config, Port::Any);
+    return sockets ? Result<void>() : Result<void>(std::move(sockets.error()));
 }
 
 } // namespace posthouse::master

@@ -16,6 +16,9 @@ namespace posthouse::master {
 // An Error names the entry, the address, and what is in the way.
 Result<std::vector<UniqueFd>> open_listeners(const config::Service& service, const config::Config& config);
 
+// For `posthouse check`: whether the port and the addresses of an entry exist here. Whoever uses them is not disturbed.
+Result<void> check_listeners(const config::Service& service, const config::Config& config);
+
 // "private/smtp" or "public/qmgr".
 std::string unix_path(const config::Service& service);
 

@@ -52,6 +52,7 @@ constexpr Duration retry_delay = Duration::seconds(30);
 class PickupProgram final : public service::Program {
 public:
     Result<void> prepare(service::Context& context) override;
+    void check(service::Context& context, std::vector<Error>& faults) override;
     Result<void> started(service::Context& context) override;
     Task<void> serve(service::Context& context, UniqueFd connection, net::SocketAddress peer, size_t listener) override;
     void on_wakeup(service::Context&) override { look(); }
@@ -104,6 +105,13 @@ Result<void> PickupProgram::prepare(service::Context& context)
     if (!corrupt_)
         return Error::system(cat("open ", queue_directory, "/corrupt"), errno);
     return {};
+}
+
+void PickupProgram::check(service::Context& context, std::vector<Error>& faults)
+{
+    const table::Context tables(context.loop, context.pool, context.config);
+    if (auto opened = queue::IntakeTables::open(context.config, tables); !opened)
+        faults.push_back(std::move(opened.error()));
 }
 
 Result<void> PickupProgram::started(service::Context& context)

@@ -98,6 +98,28 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
     return server;
 }
 
+std::vector<Error> Server::faults(const config::Config& config, const table::Context& context)
+{
+    std::vector<Error> found;
+    const auto look = [&found](auto opened) {
+        if (!opened)
+            found.push_back(std::move(opened.error()));
+    };
+    auto restrictions = Restrictions::open(config, context);
+    if (restrictions)
+        found = (*restrictions)->faults();
+    look(std::move(restrictions));
+    look(queue::Router::open(config, context));
+    look(queue::IntakeTables::open(config, context));
+    look(queue::LocalClients::open(config, context));
+    for (const ListParameter& row : lists)
+        look(table::MatchList::open(row.parameter, config.text(row.parameter), matches_parents(config, row.parameter),
+                                    context));
+    const std::string maps = "smtpd_discard_ehlo_keyword_address_maps";
+    look(table::Maps::open(maps, config.text(maps), context));
+    return found;
+}
+
 bool Server::is_own_address(const net::IpAddress& address) const
 {
     return std::find(own_addresses.begin(), own_addresses.end(), address) != own_addresses.end();
@@ -129,10 +151,10 @@ void Server::stop_sessions()
         session->stop();
 }
 
-} // namespace posthouse::smtpd
 void Server::stop_receiving()
 {
     for (Session* session : sessions)
         session->stop_receiving();
 }
 
+} // namespace posthouse::smtpd

@@ -30,6 +30,8 @@ class Session;
 
 struct Server {
     static Result<std::unique_ptr<Server>> open(const config::Config& config, const table::Context& context);
+    // All that is wrong with what main.cf says: what open() fails for, and faulty restrictions.
+    static std::vector<Error> faults(const config::Config& config, const table::Context& context);
 
     Server(const config::Config& config, Loop& its_loop);
     Server(const Server&) = delete;
@@ -44,10 +46,10 @@ struct Server {
     bool stale() const;
     // Ends the sessions that wait for their clients; the others end after the command at hand.
     void stop_sessions();
-
-    Loop& loop;
     // Later: nor for the rest of a message that does not come to its end.
     void stop_receiving();
+
+    Loop& loop;
     const Settings settings;
     ClientCounters counters;
     // Set before the first session, outlive the last.

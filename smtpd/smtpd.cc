@@ -57,6 +57,7 @@ constexpr Duration table_check_interval = Duration::seconds(1);
 class SmtpdProgram final : public service::Program {
 public:
     Result<void> prepare(service::Context& context) override;
+    void check(service::Context& context, std::vector<Error>& faults) override;
     Result<void> started(service::Context& context) override;
     Task<void> serve(service::Context& context, UniqueFd connection, net::SocketAddress peer, size_t listener) override;
     void on_drain(service::Context& context) override;
@@ -64,12 +65,12 @@ public:
 
 private:
     static Task<void> watch_tables(service::Context& context, Server& server);
-
     static Task<void> stop_receiving(service::Context& context, Server& server);
+
     std::unique_ptr<queue::QueueClient> queue_;
     std::unique_ptr<Server> server_;
-};
     bool stops_ = false;
+};
 
 Result<void> SmtpdProgram::prepare(service::Context& context)
 {
@@ -78,12 +79,17 @@ Result<void> SmtpdProgram::prepare(service::Context& context)
     if (!server)
         return std::move(server.error());
     server_ = std::move(*server);
+    for (const Error& fault : server_->restrictions->faults())
+        log::error(fault.full_text(), ": clients are put off with 451 4.3.5");
     server_->ask_resolver = [&context]() -> net::Resolver& { return context.resolver(); };
     return Result<void>();
 }
 
-    for (const Error& fault : server_->restrictions->faults())
-        log::error(fault.full_text(), ": clients are put off with 451 4.3.5");
+void SmtpdProgram::check(service::Context& context, std::vector<Error>& faults)
+{
+    faults = Server::faults(context.config, table::Context(context.loop, context.pool, context.config));
+}
+
 Result<void> SmtpdProgram::started(service::Context& context)
 {
     queue_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", "smtpd",

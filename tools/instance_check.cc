@@ -11,6 +11,7 @@
 #include "lib/service/sandbox.h"
 #include "lib/table/table.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 #include <unistd.h>
@@ -76,6 +77,13 @@ private:
     std::set<std::string, std::less<>> known_;
     std::set<std::string, std::less<>> seen_;
 };
+
+bool has_service(const Instance& instance, std::string_view name)
+{
+    return std::any_of(instance.services.begin(), instance.services.end(), [&](const config::Service& service) {
+        return service.type != config::ServiceType::Inet && service.name == name;
+    });
+}
 
 bool names_tables(const config::Parameter& parameter)
 {
@@ -153,6 +161,49 @@ void check_tables(const Instance& instance, std::vector<Fault>& faults)
             if (const config::Parameter* parameter = config::find_parameter(name); parameter && names_tables(*parameter))
                 check.look({master_cf_of(instance), service.line, cat(service.name, ": -o ", name), ""}, parameter->kind,
                            instance.config->expand(value));
+}
+
+namespace {
+
+// Transports that need no entry: what they do is done by qmgr.
+constexpr std::string_view built_in[] = {"error", "retry", "discard"};
+
+void check_transports(const Instance& instance, std::vector<Fault>& faults)
+{
+    for (const char* parameter : {"default_transport", "local_transport", "relay_transport", "virtual_transport"}) {
+        const std::string& value = instance.config->text(parameter);
+        const std::string name = value.substr(0, value.find(':'));
+        const bool known = std::find(std::begin(built_in), std::end(built_in), name) != std::end(built_in)
+                           || has_service(instance, name);
+        const bool wanted = instance.config->is_set(parameter) || parameter == std::string_view("default_transport");
+        if (!known && !name.empty() && wanted)
+            faults.push_back(instance.config->fault_of(
+                parameter, cat("master.cf has no service \"", name, "\": mail for this transport will wait"), true));
+    }
+}
+
+// A domain of two classes is taken for the first of them.
+void check_domains(const Instance& instance, std::vector<Fault>& faults)
+{
+    const auto local = instance.config->list("mydestination");
+    for (const char* parameter : {"virtual_mailbox_domains", "virtual_alias_domains"})
+        for (const std::string& domain : instance.config->list(parameter))
+            if (domain.find_first_of(":/!") == std::string::npos
+                && std::any_of(local.begin(), local.end(), [&](const auto& word) { return ascii::equal(word, domain); }))
+                faults.push_back(instance.config->fault_of(
+                    parameter, cat(domain, " is also in mydestination: take it out of one of them"), true));
+}
+
+} // namespace
+
+void check_sense(const Instance& instance, std::vector<Fault>& faults)
+{
+    if (!has_service(instance, "qmgr"))
+        faults.push_back({master_cf_of(instance), 0, "", "expected a service qmgr: without it no mail is taken"});
+    check_transports(instance, faults);
+    check_domains(instance, faults);
+    if (instance.config->text("myhostname").find('.') == std::string::npos)
+        faults.push_back(instance.config->fault_of("myhostname", "expected a name with a domain, as in DNS", true));
 }
 
 } // namespace posthouse::tools

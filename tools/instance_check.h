@@ -29,5 +29,9 @@ void check_surroundings(const Instance& instance, std::vector<config::Fault>& fa
 // Programs that entries of master.cf name, and every table that a parameter names, opened for a moment.
 void check_programs(const Instance& instance, std::vector<config::Fault>& faults);
 void check_tables(const Instance& instance, std::vector<config::Fault>& faults);
+// What the programs themselves say of the settings that each of them reads; and addresses and ports to listen on.
+void check_settings(const Instance& instance, std::vector<config::Fault>& faults);
+// What is no fault, but hardly meant.
+void check_sense(const Instance& instance, std::vector<config::Fault>& faults);
 
 } // namespace posthouse::tools

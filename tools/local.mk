@@ -52,8 +52,9 @@ tools_posthouse_SOURCES = \
 	%reldir%/instance_check.cc %reldir%/instance_check.h \
 	%reldir%/instance_processes.cc %reldir%/instance_processes.h \
 	%reldir%/posthouse.cc \
+	%reldir%/settings_check.cc \
 	%reldir%/set_permissions.cc %reldir%/set_permissions.h
-tools_posthouse_LDADD = tools/libqueuetools.a $(LDADD)
+tools_posthouse_LDADD = tools/libqueuetools.a master/libmaster.a $(LDADD)
 
 # postsuper and postcat.
 sbin_PROGRAMS += tools/postsuper tools/postcat

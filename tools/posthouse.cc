@@ -10,8 +10,9 @@ DESCRIPTION
 
 	check
 	    Say everything that is wrong, with file, line and what was expected: main.cf, master.cf, accounts,
-	    programs, directories, and tables that are missing or faulty. Exit with status 1 for any of these; a
-	    line with "warning:", such as a setting without an effect, leaves the status 0.
+	    programs, directories, tables that are missing or faulty, and what each program of master.cf cannot
+	    work with, such as a word that is no restriction. Exit with status 1 for any of these; a line with
+	    "warning:", such as a setting without an effect, leaves the status 0.
 	start
 	    Start in the background, return when mail is taken; or say why not. Exit with status 1 when nothing
 	    was started, and also when a program did not come up; the others then serve all the same.
@@ -23,7 +24,8 @@ DESCRIPTION
 	abort
 	    End at once. Nothing is lost; what was under way is done again later.
 	reload
-	    Read the configuration again. Running programs finish with the old one.
+	    Read the configuration again. Running programs finish with the old one. With a setting that a program
+	    could not serve with, everything stays as it is, and the exit status is 1.
 	flush
 	    Try all mail in the queue now.
 	status
@@ -114,15 +116,6 @@ bool find_instance(Instance& instance)
     return false;
 }
 
-// Every fault of both files; false when they cannot be used.
-bool read_configuration(Instance& instance)
-{
-    std::vector<config::Fault> faults;
-    const bool good = read_instance(instance, faults);
-    show(faults);
-    return good;
-}
-
 int cmd_check(Instance& instance)
 {
     std::vector<config::Fault> faults;
@@ -132,6 +125,10 @@ int cmd_check(Instance& instance)
         check_surroundings(instance, faults);
         check_programs(instance, faults);
         check_tables(instance, faults);
+        check_settings(instance, faults);
+        check_sense(instance, faults);
+        for (config::Fault& fault : check_set_gid_commands(*instance.config))
+            faults.push_back(std::move(fault));
     }
     return show(faults) > 0 ? 1 : 0;
 }
@@ -220,7 +217,13 @@ int cmd_abort(Instance& instance)
 
 int cmd_reload(Instance& instance)
 {
-    if (!read_configuration(instance))
+    std::vector<config::Fault> faults;
+    if (read_instance(instance, faults))
+        check_settings(instance, faults);
+    show(faults);
+    // Programs that run and serve are not replaced by some that cannot.
+    if (!config::usable(faults)) {
+        fputs("posthouse: not reloaded: the old configuration stays in force\n", stderr);
         return 1;
     return signal_master(instance, SIGHUP);
 }

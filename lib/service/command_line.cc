@@ -51,6 +51,8 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& words)
             line.chroot = true;
         } else if (word[1] == 'u') {
             line.give_up_root = true;
+        } else if (word[1] == 'k') {
+            line.check = true;
         } else if (std::string_view("cnos").find(word[1]) != std::string_view::npos) {
             if (++i == words.size())
                 return usage(cat(word, ": a value is missing"));

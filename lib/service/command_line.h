@@ -16,6 +16,7 @@ public:
     std::string service_name;
     bool chroot = false;
     bool give_up_root = false;
+    bool check = false; // only say what is wrong with the settings
     size_t listeners = 0;
     config::Overrides overrides;
     std::vector<std::string> arguments;

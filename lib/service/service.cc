@@ -477,6 +477,39 @@ std::unique_ptr<config::Config> read_configuration(const CommandLine& line, cons
     return std::move(*config);
 }
 
+// What is wrong with main.cf itself is said by who asks, for all programs at once; the values of -o are this one's.
+std::unique_ptr<config::Config> checked_configuration(const CommandLine& line, std::string& text)
+{
+    std::vector<config::Fault> faults;
+    auto config = config::Config::load(line.directory, line.overrides, faults);
+    for (const config::Fault& fault : faults)
+        if (!fault.warning && fault.file == "-o")
+            append_to(text, fault.parameter, ": ", fault.text, '\n');
+    return config ? std::move(*config) : nullptr;
+}
+
+// -k: warnings, as of tables that are missing, are not asked for.
+int check(const CommandLine& line, const Spec& spec, Factory factory)
+{
+    ::dup2(UniqueFd(::open("/dev/null", O_WRONLY | O_CLOEXEC)).get(), STDERR_FILENO);
+    std::string text;
+    if (const auto config = checked_configuration(line, text)) {
+        Loop loop;
+        ThreadPool pool(loop, 1);
+        TaskGroup background(loop);
+        Runner runner(loop, *config, pool, line, spec, background, ::geteuid() == 0);
+        std::vector<Error> faults;
+        if (auto made = spec.resolver ? runner.make_resolver() : Result<void>(); !made)
+            faults.push_back(std::move(made.error()));
+        else
+            factory()->check(runner, faults);
+        for (const Error& fault : faults)
+            append_to(text, log::sanitise(fault.full_text()), '\n');
+    }
+    const bool written = ::write(STDOUT_FILENO, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    return written && text.empty() ? 0 : 1;
+}
+
 } // namespace
 
 int run(int argc, char** argv, const Spec& spec, Factory factory)
@@ -492,6 +525,8 @@ int run(int argc, char** argv, const Spec& spec, Factory factory)
     auto line = parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
     if (!line)
         log::fatal(cat(spec.program, ": ", line.error().text(), "; this program is started by master"));
+    if (line->check)
+        return check(*line, spec, factory);
     const std::unique_ptr<config::Config> config = read_configuration(*line, spec.program);
     Loop loop;
     ThreadPool pool(loop, static_cast<size_t>(config->number("thread_pool_size")) * spec.pool_share);

@@ -119,6 +119,13 @@ public:
 
     // Before privileges drop: open tables, read files. An Error ends the process with status 1.
     virtual Result<void> prepare(Context&) { return Result<void>(); }
+    // For `posthouse check`: all that would keep prepare() from coming to its end because of what main.cf says. The
+    // directories of the queue may not be there yet.
+    virtual void check(Context& context, std::vector<Error>& faults)
+    {
+        if (auto prepared = prepare(context); !prepared)
+            faults.push_back(std::move(prepared.error()));
+    }
     // After: the loop runs next. Spawn what runs beside sessions in context.background.
     virtual Result<void> started(Context&) { return Result<void>(); }
     // One for each accepted connection, as a task of its own. `listener`: which of the service's sockets.

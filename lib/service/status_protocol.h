@@ -25,6 +25,8 @@ constexpr int first_listener_fd = 3; // the listening sockets, then the status s
 
 // A child's command line, in this order:
 //   PROGRAM -c DIR -n SERVICE [-z] [-u] -s LISTENERS [-o name=value]... [--] ARGUMENT...
+//   PROGRAM -c DIR -n SERVICE -k [-o name=value]... [--] ARGUMENT...
+// -k: print what is wrong with the settings, one line each, and exit with status 1, or 0 without a word.
 // -z: chroot to queue_directory; -u: give up root even if the program would keep it.
 
 } // namespace posthouse::service
