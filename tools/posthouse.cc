@@ -225,6 +225,7 @@ int cmd_reload(Instance& instance)
     if (!config::usable(faults)) {
         fputs("posthouse: not reloaded: the old configuration stays in force\n", stderr);
         return 1;
+    }
     return signal_master(instance, SIGHUP);
 }
 

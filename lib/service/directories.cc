@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <grp.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,9 +86,12 @@ std::vector<config::Fault> check_accounts(const config::Config& config)
     if (::geteuid() != 0)
         return faults;
     const std::string& owner = config.text("mail_owner");
-    if (auto found = find_mail_owner(owner); !found)
-        faults.push_back(config.fault_of("mail_owner", cat(found.error().text(), "; useradd -r -M -s /usr/sbin/nologin ",
-                                                           owner, ", or name another account")));
+    if (auto found = find_mail_owner(owner); !found) {
+        const bool exists = ::getpwnam(owner.c_str()) != nullptr;
+        faults.push_back(config.fault_of(
+            "mail_owner", cat(found.error().text(), exists ? "; " : cat("; useradd -r -M -s /usr/sbin/nologin ", owner, ", or "),
+                              "name another account")));
+    }
     const std::string& group = config.text("setgid_group");
     if (!::getgrnam(group.c_str()))
         faults.push_back(config.fault_of("setgid_group", cat("unknown group ", group, "; groupadd -r ", group,

@@ -8,6 +8,8 @@ import shutil
 import smtplib
 import socket
 import struct
+import subprocess
+import tempfile
 import threading
 import unittest
 
@@ -174,6 +176,24 @@ class Check(CheckCase):
         self.assertRegex(text, r"main\.cf, line \d+: mail_owner: unknown user nosuchuser; useradd ")
         self.assertRegex(text, r"main\.cf, line \d+: setgid_group: unknown group nosuchgroup; groupadd ")
         self.assertEqual(post.tool("posthouse", "start", check=False).returncode, 1)
+
+    @unittest.skipIf(os.geteuid(), "accounts count for root")
+    def test_root_as_the_mail_owner_is_not_to_be_made_anew(self):
+        text = self.check(self.instance(privileged=True, main_cf="mail_owner = root\n"), 1)
+        self.assertRegex(text, r"mail_owner: root has the uid or gid of root; name another account\n")
+
+    @unittest.skipIf(os.geteuid(), "set-gid counts for root")
+    def test_a_command_that_lost_its_group_or_bit_is_told_with_the_command_that_mends_it(self):
+        with tempfile.TemporaryDirectory() as commands:
+            for name in ("postdrop", "postqueue"):
+                shutil.copy(os.path.join(harness.BUILD, "tools", name), commands)
+            post = self.instance(privileged=True, main_cf="command_directory = %s\n" % commands)
+            text = self.check(post, 0)
+            for name in ("postdrop", "postqueue"):
+                self.assertRegex(text, r"warning: %s/%s: expected owner root, group tape and mode 02755, .*; "
+                                       r"posthouse -c %s set-permissions\n" % (commands, name, post.etc))
+            post.tool("posthouse", "set-permissions")
+            self.assertNotIn("02755", self.check(post, 0))
 
     @unittest.skipIf(os.geteuid(), "owners count for root")
     def test_a_queue_directory_of_a_wrong_owner_is_a_fault(self):
