@@ -2,7 +2,9 @@
 """What `posthouse check` finds, and how a start that fails is told of: on the terminal and in the log."""
 import ctypes
 import errno
+import grp
 import os
+import pwd
 import re
 import shutil
 import smtplib
@@ -200,6 +202,40 @@ class Check(CheckCase):
         with harness.Instance(self, privileged=True) as post:
             os.chown(os.path.join(post.spool, "mail"), 0, 0)
             self.assertRegex(self.check(post, 1), r"spool/mail: wrong owner; chown ")
+
+
+class PrivateInstance(CheckCase):
+    """doc/private-instance.md, as it stands, but for a free port and where the build's programs are."""
+    @unittest.skipIf(os.geteuid(), "set-gid needs root")
+    def test_the_commands_of_its_page_work_where_postdrop_and_postqueue_are_set_gid(self):
+        home = tempfile.mkdtemp(prefix="posthouse-private-")
+        self.addCleanup(shutil.rmtree, home)
+        os.chmod(home, 0o755)
+        commands, etc = home + "/sbin", home + "/home/post/etc"
+        shutil.copytree(harness.Programs.prepare() + "/commands", commands, symlinks=False)
+        user = pwd.getpwnam("nobody")
+        os.mkdir(home + "/home")
+        os.chown(home + "/home", user.pw_uid, user.pw_gid)
+        for name in ("postdrop", "postqueue"):
+            os.chown("%s/%s" % (commands, name), 0, grp.getgrnam("tape").gr_gid)
+            os.chmod("%s/%s" % (commands, name), 0o2755)
+        with open(os.path.join(harness.SOURCE, "doc/private-instance.md")) as page:
+            lines = [line[4:] for line in page if line.startswith("    ")]
+        script = "".join(lines).replace("2525 inet", "%d inet" % harness.free_port())
+        script = script.replace("relayhost", "daemon_directory = %s/daemons\nrelayhost" % harness.Programs.prepare())
+
+        def run(text):
+            return subprocess.run(["bash", "-ec", text], user=user.pw_uid, group=user.pw_gid, extra_groups=[], cwd="/",
+                                  env={"HOME": home + "/home", "PATH": commands + ":/usr/bin:/bin"}, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        try:
+            done = run(script)
+            self.assertEqual(done.returncode, 0, done.stdout)
+            self.assertIn("master pid", done.stdout)
+            self.assertNotRegex(done.stdout, "mode|authorised")
+            self.assertEqual(run("sendmail -C ~/post/etc x@example.org </dev/null").returncode, 0)
+        finally:
+            run("posthouse -c %s stop" % etc)
 
 
 class Start(CheckCase):
