@@ -3,6 +3,7 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/mail/address.h"
+#include "lib/table/list_items.h"
 
 namespace posthouse::queue {
 
@@ -44,31 +45,44 @@ std::string unquote_local(std::string_view local)
     return plain;
 }
 
+namespace {
+
+std::string without_comments(std::string_view item)
+{
+    std::string text;
+    bool quoted = false;
+    size_t depth = 0;
+    for (size_t i = 0; i < item.size(); ++i) {
+        const char c = item[i];
+        if (c == '"' && depth == 0)
+            quoted = !quoted;
+        if (c == '(' && !quoted)
+            ++depth;
+        if (depth == 0)
+            text.push_back(c);
+        else if (c == ')')
+            --depth;
+        if (c == '\\' && i + 1 < item.size() && ++i != 0 && depth == 0)
+            text.push_back(item[i]);
+    }
+    return text;
+}
+
+} // namespace
+
 std::vector<std::string> split_address_list(std::string_view list)
 {
-    std::vector<std::string> items;
-    const auto add = [&items](std::string_view item) {
-        item = ascii::trim(item);
-        if (item.size() >= 2 && item.front() == '<' && item.back() == '>')
-            item = ascii::trim(item.substr(1, item.size() - 2));
-        if (!item.empty())
-            items.emplace_back(item);
-    };
-    size_t begin = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < list.size(); ++i) {
-        if (list[i] == '\\') {
-            ++i;
-        } else if (list[i] == '"') {
-            quoted = !quoted;
-        } else if (list[i] == ',' && !quoted) {
-            add(list.substr(begin, i - begin));
-            begin = i + 1;
-        }
+    std::vector<std::string> addresses;
+    for (const std::string_view item : table::split_list_items(list)) {
+        const std::string text = item.find('(') == std::string_view::npos ? std::string(item) : without_comments(item);
+        std::string_view address = ascii::trim(text);
+        const size_t open = address.ends_with('>') ? address.rfind('<') : std::string_view::npos;
+        if (open != std::string_view::npos)
+            address = ascii::trim(address.substr(open + 1, address.size() - open - 2));
+        if (!address.empty())
+            addresses.emplace_back(address);
     }
-    if (begin < list.size())
-        add(list.substr(begin));
-    return items;
+    return addresses;
 }
 
 std::string with_extension(std::string_view address, std::string_view extension)

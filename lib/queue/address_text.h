@@ -25,8 +25,8 @@ public:
 // What a local part in quotes stands for; one without quotes comes back as it is.
 std::string unquote_local(std::string_view local);
 
-// A list in the result of a table, or a mail alias: split at commas outside of quotes, blanks trimmed,
-// angle brackets removed, empty items left out.
+// A list in the result of a table, cut as table::split_list_items says: the addresses without comments,
+// names and angle brackets. None is looked at more closely: see table::breaks_apart.
 std::vector<std::string> split_address_list(std::string_view list);
 
 // `extension` ("+ext") behind the local part, inside of its quotes.

@@ -6,6 +6,7 @@
 #include "lib/queue/address_text.h"
 #include "lib/queue/local_domains.h"
 #include "lib/queue/rewrite.h"
+#include "lib/table/list_items.h"
 #include "lib/table/maps.h"
 
 #include <optional>
@@ -60,6 +61,8 @@ Task<Result<std::vector<std::string>>> Expander::Impl::look_up(std::string addre
             result = with_extension(result, extension);
         if (result.size() > address_length_limit)
             co_return out_of_bounds("result length", address);
+        if (table::breaks_apart(result))
+            co_return out_of_bounds("result, no address,", address);
         results.push_back(std::move(result));
     }
     co_return std::move(results);

@@ -10,6 +10,7 @@
 #include "lib/queue/header_scanner.h"
 #include "lib/queue/intake_tables.h"
 #include "lib/queue/queue_file.h"
+#include "lib/table/list_items.h"
 
 #include <optional>
 #include <utility>
@@ -67,6 +68,17 @@ std::string as_comment(std::string_view text)
         comment.push_back(ascii::is_control(c) ? ' ' : c);
     }
     return comment;
+}
+
+// Whatever way an address came: more than one word is never sent on.
+Result<void> check_addresses(const mail::Envelope& envelope)
+{
+    if (table::breaks_apart(envelope.sender))
+        return Error(ErrorKind::Permanent, "5.1.7", "Bad sender address syntax");
+    for (const mail::Recipient& recipient : envelope.recipients)
+        if (table::breaks_apart(recipient.address))
+            return Error(ErrorKind::Permanent, "5.1.3", "Bad recipient address syntax");
+    return Result<void>();
 }
 
 } // namespace
@@ -356,6 +368,7 @@ Task<Result<IntakeResult>> Intake::finish(mail::Envelope envelope, smtp::Content
     facts.merge(impl_->ready_facts);
     CO_CHECK(co_await impl_->tables.rewrite_envelope(envelope, impl_->mappings));
     envelope.rewrite_context = to_text(impl_->context);
+    CO_CHECK(check_addresses(envelope));
     CO_CHECK(check_envelope(envelope)); // else what is acknowledged now would be damage to its reader
     const size_t count = envelope.recipients.size();
     CO_CHECK(co_await impl_->message->commit(std::move(envelope), facts, deadline));

@@ -6,6 +6,7 @@
 #include "lib/queue/address_text.h"
 #include "lib/queue/local_domains.h"
 #include "lib/queue/rewriter_impl.h"
+#include "lib/table/list_items.h"
 
 #include <array>
 #include <utility>
@@ -151,6 +152,10 @@ Task<Result<std::string>> Rewriter::Impl::apply_canonical(std::string address, C
         std::string next = complete_address(results.front(), local_rules);
         if (propagate_extensions)
             next = with_extension(next, (*found)->extension);
+        if (table::breaks_apart(next)) {
+            log::warning(step.maps->maps().parameter(), " result for ", address, " is no address: ", next);
+            co_return Error(ErrorKind::Temporary, "4.3.0", "Address rewriting error");
+        }
         if (next == address)
             co_return std::move(address);
         address = std::move(next);

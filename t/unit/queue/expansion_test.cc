@@ -55,6 +55,21 @@ TEST_CASE("aliases are followed to their ends")
     CHECK(expansion.text_of("x@v.example") == "x@v.example");
 }
 
+TEST_CASE("white space parts the results of an alias as commas do")
+{
+    Expansion expansion("virtual_alias_maps = inline:{ { two@v.example = ann bob@else.example }, "
+                        "{ three@v.example = Ann B. <ann@x.example> (work) bob, \"a b\"@x.example } }\n");
+    CHECK(expansion.text_of("two@v.example") == "ann@ours.example bob@else.example");
+    CHECK(expansion.text_of("three@v.example") == "ann@x.example bob@ours.example \"a b\"@x.example");
+}
+
+TEST_CASE("a result that is no address makes mail wait for the table to be mended")
+{
+    Expansion expansion("virtual_alias_maps = inline:{ { a@v.example = <ann bob@x.example> }, { b@v.example = c @ d } }\n");
+    CHECK(expansion.text_of("a@v.example") == "error: Alias expansion error");
+    CHECK(expansion.text_of("b@v.example") == "error: Alias expansion error");
+}
+
 TEST_CASE("the same result appears once, with its domain compared without case")
 {
     Expansion expansion("virtual_alias_maps = inline:{ { a@v.example = b@v.example, c@v.example, d@X.example }, "

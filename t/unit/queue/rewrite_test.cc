@@ -95,6 +95,7 @@ TEST_CASE("lists are cut at commas outside of quotes")
 {
     CHECK(split_address_list(" a@b , <c@d>,, \"x,y\"@e ") == std::vector<std::string>{"a@b", "c@d", "\"x,y\"@e"});
     CHECK(split_address_list("").empty());
+    CHECK(split_address_list("a@b c@d\t(x y) \"e f\"@g") == std::vector<std::string>{"a@b", "c@d", "\"e f\"@g"});
 }
 
 TEST_CASE("sender_canonical_maps come first, then canonical_maps, and both may rewrite")
