@@ -3,6 +3,7 @@
 #include "smtp/transaction.h"
 
 #include "lib/base/cat.h"
+#include "lib/table/list_items.h"
 #include "smtp/content_sender.h"
 
 namespace posthouse::smtp_client {
@@ -32,7 +33,8 @@ Task<Transaction::End> Transaction::run()
 {
     results_.use_relay(session_.host().with_port());
     results_.transaction_begins();
-    if (refuse_before_sending())
+    refuse_bad_addresses();
+    if (open_.empty() || refuse_before_sending())
         co_return End::Over;
     if (settings_.send_xforward && !session_.features().xforward.empty())
         xforward_ = xforward_commands(request_.envelope, session_.features().xforward);
@@ -51,6 +53,20 @@ Task<Transaction::End> Transaction::run()
         results_.sending = false;
     }
     co_return End::Over;
+}
+
+// Intake takes none; a file that an older one wrote, or that was changed, may still hold them.
+void Transaction::refuse_bad_addresses()
+{
+    const bool bad_sender = table::breaks_apart(request_.envelope.sender);
+    std::erase_if(open_, [&](size_t position) {
+        const std::string& address = request_.envelope.recipients[position].address;
+        if (!bad_sender && !table::breaks_apart(address))
+            return false;
+        results_.failed(position, Trouble(true, bad_sender ? "5.1.7" : "5.1.3",
+                                          bad_sender ? "bad sender address syntax" : "bad address syntax"));
+        return true;
+    });
 }
 
 // What can be known from the host's offers alone.

@@ -55,6 +55,7 @@ private:
     void append_command(size_t number, std::string& out) const;
     Deadline deadline_for(Step step) const;
 
+    void refuse_bad_addresses();
     bool refuse_before_sending();
     Task<bool> exchange_commands();
     void send_batch(size_t& sent, size_t read);

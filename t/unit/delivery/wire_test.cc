@@ -91,6 +91,20 @@ TEST_CASE("after a refused transaction RSET goes before the next one")
     CHECK(peer.problem.empty());
 }
 
+TEST_CASE("an address of several words is never sent; the message goes to the others")
+{
+    Client client;
+    Peer peer(client.loop, {hello + transaction});
+    const auto done = client.deliver(bracketed(peer), {"a@b.example out@c.example", "a> NOTIFY=NEVER <x@b.example",
+                                                       "\"a b\"@b.example"});
+    REQUIRE(done.outcomes.size() == 3);
+    CHECK(done.outcomes[0].dsn == "5.1.3");
+    CHECK(done.outcomes[0].status == DeliveryStatus::Failed);
+    CHECK(done.outcomes[1].dsn == "5.1.3");
+    CHECK(done.outcomes[2].status == DeliveryStatus::Delivered);
+    CHECK(peer.problem.empty());
+}
+
 TEST_CASE("a kept connection that its host has closed is no failure")
 {
     for (const char* end : {"CLOSE", "S: 421 4.4.2 idle too long\nCLOSE"}) {
