@@ -134,14 +134,15 @@ DataReader::Step DataReader::run(std::string_view input, bool dots, bool keep_cr
         }
         const size_t lf = find(input, '\n', position, size);
         const size_t end = lf == npos ? size : lf;
-        const size_t cr = find(input, '\r', position, end);
+        const size_t nul = find(input, '\0', position, end);
+        const size_t cr = find(input, '\r', position, nul == npos ? end : nul);
         if (cr != npos && cr + 1 == lf) {
             note_text(input.substr(position, cr - position));
             end_line(At::LineStart);
             position = lf + 1;
             continue;
         }
-        const size_t text_end = cr == npos ? end : cr;
+        const size_t text_end = std::min({cr, nul, end});
         note_text(input.substr(position, text_end - position));
         position = text_end;
         if (position == size || (cr + 1 == size && !keep_cr))
@@ -153,8 +154,8 @@ DataReader::Step DataReader::run(std::string_view input, bool dots, bool keep_cr
             output.replace(1, "");
             break;
         }
-        facts_.has_bare = true;
-        if (cr != npos) {
+        facts_.has_bare |= cr != npos || nul == npos;
+        if (cr != npos || nul != npos) {
             note_text(" ");
             output.replace(1, " ");
         } else {

@@ -1,5 +1,5 @@
 // Reading message content off the wire: takes stuffed dots away, makes all line ends CRLF, replaces stray CR
-// by a space, finds the end, and collects the ContentFacts. Pure: bytes in, views out, cut anywhere.
+// and NUL by a space, finds the end, and collects the ContentFacts. Pure: bytes in, views out, cut anywhere.
 //
 // The end is CR LF . CR LF and nothing else (RFC 5321 section 4.1.1.4), unless `LineEnds::Legacy` is asked
 // for (smtpd_forbid_bare_newline = no), where a bare LF is a line end in every respect. Whether a bare LF is

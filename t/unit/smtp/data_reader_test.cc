@@ -107,12 +107,14 @@ TEST_CASE("no other sequence than CRLF . CRLF ends the data")
     }
 }
 
-TEST_CASE("NUL is content like any other byte")
+TEST_CASE("a NUL becomes a space, and ends no line and no message")
 {
     const std::string input("a\r\n\0.\r\nb\0\r\n.\r\n", 14);
     const Read read = read_at_any_cut(input);
     CHECK(read.finished);
-    CHECK(read.content == std::string("a\r\n\0.\r\nb\0\r\n", 11));
+    CHECK(read.content == "a\r\n .\r\nb \r\n");
+    CHECK_FALSE(read.facts.has_bare);
+    CHECK(read_at_any_cut(std::string("\0\0a\r\0\nb\r\n.\r\n", 13)).content == "  a  \r\nb\r\n");
 }
 
 TEST_CASE("a bare LF becomes CRLF and is noted")
@@ -132,9 +134,9 @@ TEST_CASE("a stray CR becomes a space")
     CHECK(read.facts.has_bare);
 }
 
-TEST_CASE("content given on holds no bare CR or LF, whatever came in")
+TEST_CASE("content given on holds no bare CR or LF and no NUL, whatever came in")
 {
-    const std::string alphabet = "\r\n.a";
+    const std::string alphabet("\r\n.\0", 4);
     for (unsigned number = 0; number < 65536; ++number) {
         std::string input;
         for (unsigned rest = number, i = 0; i < 8; ++i, rest /= 4)
@@ -146,7 +148,7 @@ TEST_CASE("content given on holds no bare CR or LF, whatever came in")
             if (crlf)
                 ++i;
             else
-                REQUIRE((read.content[i] != '\r' && read.content[i] != '\n'));
+                REQUIRE((read.content[i] != '\r' && read.content[i] != '\n' && read.content[i] != '\0'));
         }
     }
 }
