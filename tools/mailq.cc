@@ -4,24 +4,28 @@ NAME
 SYNOPSIS
     mailq [-C DIR]
 DESCRIPTION
-    mailq prints what `postqueue -p` prints: each message with its queue ID, size, arrival time and
-    sender, the reasons for which it waits, and its recipients. After the queue ID: * being delivered, ! on
-    hold, # to be expired. Letters that sendmail(1) knows are accepted and ignored, as in `mailq -v`.
+    mailq runs `postqueue -p`, which is set-gid and so may ask the queue manager. It prints each message
+    with its queue ID, size, arrival time and sender, the reasons for which it waits, and its recipients.
+    After the queue ID: * being delivered, ! on hold, # to be expired. Letters that sendmail(1) knows are
+    accepted and ignored, as in `mailq -v`.
 
     -C DIR   configuration directory; default: the environment's MAIL_CONFIG, or the built-in one
     --help   print a summary
 DIAGNOSTICS
-    Exit status 0 on success, 69 when the mail system is not available, 77 for a user who may not look
+    That of postqueue: 0 on success, 69 when the mail system is not available, 77 for a user who may not look
     (authorized_mailq_users), 78 when main.cf cannot be used.
 SEE ALSO
     postqueue(1), postsuper(1), sendmail(1), qmgr(8)
 */
 #include "tools/show_queue.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <sysexits.h>
+#include <unistd.h>
 
 using namespace posthouse;
 
@@ -40,5 +44,10 @@ int main(int argc, char** argv)
     const auto config = tools::command_config(directory, "mailq");
     if (!config)
         return EX_CONFIG;
-    return tools::show_queue(*config, tools::ListingStyle::Table, "mailq");
+    // Only postqueue is set-gid.
+    const std::string postqueue = config->text("command_directory") + "/postqueue";
+    ::setenv("MAIL_CONFIG", config->directory().c_str(), 1);
+    ::execl(postqueue.c_str(), "postqueue", "-p", static_cast<char*>(nullptr));
+    std::fprintf(stderr, "mailq: fatal: execute %s: %s\n", postqueue.c_str(), std::strerror(errno));
+    return EX_OSFILE;
 }

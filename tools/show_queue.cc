@@ -9,6 +9,7 @@
 #include "tools/set_gid.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -68,6 +69,10 @@ int show_queue(const config::Config& config, ListingStyle style, std::string_vie
     } else {
         listed = scan_queue(config.text("queue_directory"), show);
         const std::string why = client.error().full_text();
+        if (!listed && client.error().errno_value() == EACCES) { // it may well be up
+            complain(program, cat("fatal: Queue report unavailable - no right to ask the queue manager (", why, ")"));
+            return EX_NOPERM;
+        }
         complain(program, listed ? cat("warning: Mail system is down -- accessing queue directly (", why, ")")
                                  : cat("fatal: Queue report unavailable - mail system is down (", why, ")"));
         if (!listed)

@@ -124,6 +124,31 @@ class Waiting(harness.TestCase):
             self.assertEqual(done.returncode, 77, done.stderr)
             self.assertRegex(done.stderr, r"User daemon\(\d+\) is not allowed to flush the mail queue")
 
+    def test_mailq_leaves_the_work_to_postqueue_which_alone_is_set_gid(self):
+        with harness.Instance(self) as post:
+            commands = os.path.join(post.folder, "sbin")
+            os.mkdir(commands)
+            with open(os.path.join(commands, "postqueue"), "w") as script:
+                script.write("#!/bin/sh\necho \"$@ $MAIL_CONFIG\"\nexit 3\n")
+            os.chmod(script.name, 0o755)
+            with open(post.main_cf_path, "a") as main:
+                main.write("command_directory = %s\n" % commands)
+            done = post.tool("mailq", "-v", check=False)
+            self.assertEqual((done.stdout, done.returncode), ("-p %s\n" % post.etc, 3), done.stderr)
+
+    def test_who_may_not_ask_the_queue_manager_is_not_told_that_it_is_down(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root to be somebody else")
+        with harness.Instance(self) as post:
+            os.chmod(os.path.join(post.spool, "public"), 0o700)
+            user = pwd.getpwnam("daemon")
+            done = subprocess.run([os.path.join(post.programs, "commands", "postqueue"), "-p"], text=True, cwd="/",
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, user=user.pw_uid,
+                                  env=dict(os.environ, MAIL_CONFIG=post.etc), group=user.pw_gid, extra_groups=[])
+            self.assertEqual(done.returncode, 77, done.stderr)
+            self.assertIn("no right to ask the queue manager", done.stderr)
+            self.assertNotIn("down", done.stderr)
+
     def test_an_empty_queue_is_said_so(self):
         with harness.Instance(self) as post:
             self.assertEqual(post.tool("mailq").stdout, "Mail queue is empty\n")
