@@ -37,6 +37,15 @@ TEST_CASE("a line bears the number of the process that wrote it, in a forked chi
     CHECK(text->find(cat("posthouse/test[", child, "]: from the child\n")) != std::string::npos);
 }
 
+TEST_CASE("a line holds no control characters and nothing but UTF-8, whatever a peer said")
+{
+    CHECK(log::sanitise("a\r\nb\x7f") == "a??b?");
+    CHECK(log::sanitise("\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80") == "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80");
+    CHECK(log::sanitise("\xff \xc3") == "? ?");
+    CHECK(log::sanitise("\xe2\x82z \xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80") == "??z ?? ??? ????");
+    CHECK(log::sanitise("ab\xc3\xa4", 3) == "ab?...");
+}
+
 TEST_CASE("a log file is made with the permissions of its sink, whatever the umask, and one that is there keeps its own")
 {
     char directory[] = "/tmp/posthouse-log-XXXXXX";
