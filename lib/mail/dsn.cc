@@ -5,6 +5,7 @@
 #include "lib/base/cat.h"
 #include "lib/mail/address_list.h"
 #include "lib/mail/date.h"
+#include "lib/mail/utf8.h"
 #include "lib/mail/xtext.h"
 
 namespace posthouse::mail {
@@ -37,10 +38,26 @@ constexpr KindText kind_texts[] = {
 
 const KindText& text_for(ReportKind kind) { return kind_texts[static_cast<size_t>(kind)]; }
 
+std::string with_valid_utf8(std::string_view text)
+{
+    std::string out;
+    while (!text.empty()) {
+        std::string_view rest = text;
+        if (take_utf8(rest)) {
+            out.append(text.substr(0, text.size() - rest.size()));
+            text = rest;
+        } else {
+            out.push_back('?');
+            text.remove_prefix(1);
+        }
+    }
+    return out;
+}
+
 // Text of a stranger in one line: no controls, bounded; ASCII unless `utf8`.
 std::string harmless(std::string_view text, bool utf8)
 {
-    std::string out(text.substr(0, longest_text));
+    std::string out = utf8 ? with_valid_utf8(text.substr(0, longest_text)) : std::string(text.substr(0, longest_text));
     for (char& c : out)
         if (ascii::is_control(c) || (ascii::is_8bit(c) && !utf8))
             c = ascii::is_space(c) ? ' ' : '?';
@@ -198,7 +215,7 @@ void append_original(std::string& out, const Report& report, std::string_view bo
     const std::string_view shown = cut_lines(whole, report.content_limit);
     const bool is_8bit = !ascii::all_7bit(shown);
     if (headers_only)
-        append_part(out, boundary, "Undelivered Message Headers",
+        append_part(out, boundary, report.kind == ReportKind::Success ? "Message Headers" : "Undelivered Message Headers",
                     report.smtputf8 ? "message/global-headers" : "text/rfc822-headers", is_8bit);
     else
         append_part(out, boundary, "Undelivered Message", report.smtputf8 ? "message/global" : "message/rfc822",

@@ -79,6 +79,7 @@ TEST_CASE("RET=HDRS returns the header alone, as delay warnings and success repo
     report.kind = ReportKind::Success;
     report.recipients[0].action = "relayed";
     CHECK(contains(build_report(report), "Action: relayed\r\n"));
+    CHECK(contains(build_report(report), "Content-Description: Message Headers\r\n"));
     CHECK_FALSE(contains(build_report(report), "body line"));
 }
 
@@ -136,6 +137,17 @@ TEST_CASE("a message that needed SMTPUTF8 is reported with the message/global fo
     CHECK(contains(text, "Final-Recipient: utf-8; \xc3\xa4@example.net\r\n"));
     report.smtputf8 = false;
     CHECK(contains(build_report(report), "Final-Recipient: utf-8; \\x{E4}@example.net\r\n"));
+}
+
+TEST_CASE("what a host said in malformed UTF-8 is made well-formed in a report that is UTF-8")
+{
+    Report report = sample();
+    report.smtputf8 = true;
+    report.recipients[0].text = report.recipients[0].diagnostic = "550 \xc3\xa4 \xff\xc3 gone\xe2\x82";
+    const std::string text = build_report(report);
+    CHECK(contains(text, "Diagnostic-Code: 550 \xc3\xa4 ?? gone??\r\n"));
+    CHECK_FALSE(contains(text, "\xff"));
+    CHECK_FALSE(contains(text, "\xe2"));
 }
 
 TEST_CASE("an 8-bit original is declared as such")
