@@ -212,6 +212,8 @@ MailboxResult deliver_to_mbox(const MailboxJob& job, const MailboxRules& rules, 
             file = open_mailbox(job.path, 0);
     }
     struct stat status;
+    if (!file && errno == ELOOP)
+        return system_failure(cat("cannot open ", job.path, ", a symbolic link, which is not followed"), errno);
     if (!file || ::fstat(file.get(), &status) != 0)
         return system_failure(cat("cannot open ", job.path), errno);
     if (job.kind == MailboxJob::Kind::File && S_ISCHR(status.st_mode))

@@ -189,6 +189,8 @@ TEST_CASE("a mailbox that is a link, has two names, is executable or no file is 
         const auto result = deliver_to_mbox(scratch.job(MailboxJob::Kind::Mbox, name, content), scratch.rules, message.get());
         INFO(name);
         CHECK(result.status == Status::Deferred);
+        if (name == std::string_view("link"))
+            CHECK(result.text.find("/link, a symbolic link, which is not followed") != std::string::npos);
     }
     CHECK(scratch.read("target") == "precious");
 }
