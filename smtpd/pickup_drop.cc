@@ -260,16 +260,20 @@ Task<Result<void>> Drop::bounce(const Error& why)
 
 DropOutcome Drop::quarantine(std::string_view why)
 {
-    log::warning("maildrop/", name_, ": ", why, ", uid=", about_.st_uid, " -- moved to corrupt/");
+    const auto say = [&](std::string_view what) {
+        log::warning("maildrop/", name_, ": ", why, ", uid=", about_.st_uid, " -- ", what);
+    };
     // What lies in corrupt/ under that name already is somebody's mail, too.
     for (int number = 0; number <= most_of_a_name; ++number) {
         const std::string name = number == 0 ? name_ : cat(name_, '.', number);
-        if (::renameat2(context_.maildrop, name_.c_str(), context_.corrupt, name.c_str(), RENAME_NOREPLACE) == 0)
+        if (::renameat2(context_.maildrop, name_.c_str(), context_.corrupt, name.c_str(), RENAME_NOREPLACE) == 0) {
+            say("moved to corrupt/");
             return DropOutcome::Rejected;
+        }
         if (errno != EEXIST)
             break;
     }
-    log::warning("maildrop/", name_, ": ", Error::system("rename into corrupt/", errno).full_text());
+    say(cat("left there: ", Error::system("rename into corrupt/", errno).full_text()));
     return DropOutcome::Stuck;
 }
 

@@ -1,10 +1,12 @@
 // What pickup does with the files that it finds in maildrop/.
 #include "lib/base/file.h"
+#include "lib/log/log.h"
 #include "lib/queue/drop_file.h"
 #include "smtpd/pickup_drop.h"
 #include "t/support/catch.h"
 #include "t/unit/queue/intake_fixture.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -203,6 +205,25 @@ TEST_CASE("links, directories and pipes are not followed and do not block")
     }
     CHECK(pickup.take("gone") == DropOutcome::Incomplete);
     CHECK(pickup.source.messages.empty());
+}
+
+TEST_CASE("what cannot be moved to corrupt/ is not said to have been moved")
+{
+    Pickup pickup;
+    REQUIRE(::mkdir((pickup.folder.path + "/maildrop/folder").c_str(), 0700) == 0);
+    pickup.context.corrupt = -1; // as for a directory of another user: the rename fails
+    log::Sink sink;
+    sink.to = log::Sink::To::File;
+    sink.path = pickup.folder.path + "/log";
+    REQUIRE(log::open(sink));
+    CHECK(pickup.take("folder") == DropOutcome::Stuck);
+    REQUIRE(log::open(log::Sink())); // back to standard error
+    const auto text = read_file(sink.path, 65536);
+    REQUIRE(text);
+    CHECK(std::count(text->begin(), text->end(), '\n') == 1);
+    CHECK(text->find("it is no plain file") != std::string::npos);
+    CHECK(text->find("left there: rename into corrupt/") != std::string::npos);
+    CHECK(text->find("moved to") == std::string::npos);
 }
 
 TEST_CASE("without a queue manager, and with a full disk, the drop stays")
