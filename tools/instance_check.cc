@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <set>
 #include <unistd.h>
 
@@ -117,6 +118,25 @@ void check_essentials(const Instance& instance, std::vector<Fault>& faults)
                                                                            Error::system(master, errno).text())));
 }
 
+namespace {
+
+// pickup leaves there what it can neither take nor move away.
+void check_maildrop(const Instance& instance, std::vector<Fault>& faults)
+{
+    using std::filesystem::directory_iterator;
+    const std::string path = instance.queue() + "/maildrop";
+    std::error_code trouble; // a directory that cannot be read is for check_directories
+    for (directory_iterator at(path, trouble); !trouble && at != directory_iterator(); at.increment(trouble)) {
+        std::error_code gone;
+        const auto type = at->symlink_status(gone).type();
+        if (type != std::filesystem::file_type::regular && type != std::filesystem::file_type::not_found)
+            faults.push_back({"", 0, "", cat(at->path().string(), " is no plain file, and never becomes mail: remove it"),
+                              true});
+    }
+}
+
+} // namespace
+
 void check_surroundings(const Instance& instance, std::vector<Fault>& faults)
 {
     for (const config::Notice& notice : config::later_features_set(*instance.config))
@@ -132,6 +152,7 @@ void check_surroundings(const Instance& instance, std::vector<Fault>& faults)
         return; // an account is missing: check_essentials says it
     for (std::string& text : *found)
         faults.push_back({"", 0, "", std::move(text)});
+    check_maildrop(instance, faults);
 }
 
 void check_programs(const Instance& instance, std::vector<Fault>& faults)

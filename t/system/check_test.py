@@ -61,6 +61,12 @@ class Check(CheckCase):
     def test_a_sound_instance_is_passed_over_in_silence(self):
         self.assertEqual(self.check(self.instance(), 0), "")
 
+    def test_what_is_no_file_in_maildrop_is_named(self):
+        post = self.instance()
+        os.makedirs(os.path.join(post.spool, "maildrop", "folder"))
+        os.chmod(os.path.join(post.spool, "maildrop"), 0o1730)
+        self.assertRegex(self.check(post, 0), r"warning: \S+/maildrop/folder is no plain file, and never becomes mail")
+
     def test_a_missing_table_is_named_with_file_line_parameter_and_remedy(self):
         post = self.instance(main_cf="virtual_alias_maps = hash:{etc}/valias\n")
         text = self.check(post, 1)
