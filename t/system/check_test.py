@@ -65,6 +65,7 @@ class Check(CheckCase):
         post = self.instance()
         os.makedirs(os.path.join(post.spool, "maildrop", "folder"))
         os.chmod(os.path.join(post.spool, "maildrop"), 0o1730)
+        os.chown(os.path.join(post.spool, "maildrop"), post.user.pw_uid, post.user.pw_gid)
         self.assertRegex(self.check(post, 0), r"warning: \S+/maildrop/folder is no plain file, and never becomes mail")
 
     def test_a_missing_table_is_named_with_file_line_parameter_and_remedy(self):
