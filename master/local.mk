@@ -2,7 +2,6 @@
 noinst_LIBRARIES += master/libmaster.a
 master_libmaster_a_SOURCES = \
 	%reldir%/child.cc %reldir%/child.h \
-	%reldir%/listeners.cc %reldir%/listeners.h \
 	%reldir%/pid_file.cc %reldir%/pid_file.h \
 	%reldir%/service_runner.cc %reldir%/service_runner.h \
 	%reldir%/supervisor.cc %reldir%/supervisor.h

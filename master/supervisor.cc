@@ -4,7 +4,7 @@
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
 #include "lib/service/stop_times.h"
-#include "master/listeners.h"
+#include "lib/service/listeners.h"
 
 #include <algorithm>
 #include <csignal>
@@ -41,7 +41,7 @@ Result<void> Supervisor::start(const config::Config& config, const std::vector<c
     for (const config::Service& service : services) {
         if (!is_run(service))
             continue;
-        auto listeners = open_listeners(service, config);
+        auto listeners = service::open_listeners(service, config);
         if (!listeners)
             return std::move(listeners.error());
         opened.emplace_back(&service, std::move(*listeners));
@@ -95,7 +95,7 @@ void Supervisor::reload(const config::Config& config, const std::vector<config::
             runners_.erase(old);
             continue;
         }
-        auto listeners = open_listeners(service, config);
+        auto listeners = service::open_listeners(service, config);
         if (!listeners) {
             log::warning(listeners.error().full_text(), ": this service is not started");
             continue;

@@ -54,7 +54,7 @@ tools_posthouse_SOURCES = \
 	%reldir%/posthouse.cc \
 	%reldir%/settings_check.cc \
 	%reldir%/set_permissions.cc %reldir%/set_permissions.h
-tools_posthouse_LDADD = tools/libqueuetools.a master/libmaster.a $(LDADD)
+tools_posthouse_LDADD = tools/libqueuetools.a $(LDADD)
 
 # postsuper and postcat.
 sbin_PROGRAMS += tools/postsuper tools/postcat

@@ -5,7 +5,7 @@
 #include "lib/base/cat.h"
 #include "lib/base/time.h"
 #include "lib/base/unique_fd.h"
-#include "master/listeners.h"
+#include "lib/service/listeners.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -123,7 +123,7 @@ void check_settings(const Instance& instance, std::vector<Fault>& faults)
     for (const config::Service& service : instance.services) {
         if (service.use != config::ProgramUse::Run)
             continue;
-        if (auto possible = master::check_listeners(service, *instance.config); !possible)
+        if (auto possible = service::check_listeners(service, *instance.config); !possible)
             tell({master_cf_of(instance), service.line, service.name, possible.error().full_text()});
         const std::string path = cat(instance.config->text("daemon_directory"), '/', service.program);
         if (::access(path.c_str(), X_OK) != 0)

@@ -4,6 +4,7 @@
 #include "lib/base/cat.h"
 #include "lib/base/crc32c.h"
 #include "lib/base/file.h"
+#include "lib/log/log.h"
 #include "lib/queue/disk.h"
 #include "lib/queue/queue_file.h"
 
@@ -49,7 +50,9 @@ Result<void> fill_up(int fd, uint64_t size)
     for (; at < size; at += std::min<uint64_t>(zeros.size(), size - at)) {
         const auto part = std::string_view(zeros).substr(0, static_cast<size_t>(std::min<uint64_t>(zeros.size(), size - at)));
         if (auto written = pwrite_all(fd, part, at); !written) {
-            (void)::ftruncate(fd, status.st_size); // the space is of use to others; the next start tries again
+            // The space is of use to others; the next start tries again.
+            if (::ftruncate(fd, status.st_size) != 0)
+                log::warning("mark journal: ", Error::system("ftruncate", errno).text());
             return written;
         }
     }

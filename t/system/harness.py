@@ -76,7 +76,6 @@ virtual_gid_maps = static:{gid}
 virtual_minimum_uid = 1
 minimal_backoff_time = 1s
 maximal_backoff_time = 2s
-queue_run_delay = 1s
 transport_retry_time = 1s
 service_throttle_time = 1s
 stop_deadline = 10s

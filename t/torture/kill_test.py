@@ -29,7 +29,7 @@ PICKED_UP = 20    # drops that pickup takes at a time
 CONCURRENCY = 5   # deliveries at a time to one destination
 MOST_TO = 3       # recipients of one message
 SLACK = 10.0      # seconds between a delivery and the moment when a quiet machine would have recorded it
-FAST = ("queue_run_delay = 1s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n"
+FAST = ("minimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n"
         "smtpd_client_connection_count_limit = 0\nservice_throttle_time = 1s\n"
         "default_destination_concurrency_limit = {0}\ninitial_destination_concurrency = {0}\n".format(CONCURRENCY))
 

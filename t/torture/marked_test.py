@@ -23,7 +23,7 @@ import ledger
 
 CHOICE = os.environ.get("TORTURE_POINTS")
 WHY_NOT = inject.why_not()
-SETTINGS = ("default_process_limit = 1\nqueue_run_delay = 1s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n"
+SETTINGS = ("default_process_limit = 1\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n"
             "smtp_connection_cache_on_demand = no\n")
 
 

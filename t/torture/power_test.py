@@ -23,7 +23,7 @@ import ledger
 CUTS = int(os.environ.get("TORTURE_CUTS", "3"))
 SEED = int(os.environ.get("TORTURE_SEED", "0")) or random.randrange(1, 1 << 30)
 MEGABYTES = 96
-FAST = "queue_run_delay = 1s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n"
+FAST = "minimal_backoff_time = 1s\nmaximal_backoff_time = 1s\n"
 
 
 def run(*command):

@@ -58,7 +58,6 @@ smtpd_peername_lookup = no
 smtp_host_lookup = native
 minimal_backoff_time = 2s
 maximal_backoff_time = 10s
-queue_run_delay = 2s
 relayhost = $next
 CF
     [ -n "$next" ] || cat >>"$dir/etc/main.cf" <<CF

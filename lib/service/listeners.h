@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace posthouse::master {
+namespace posthouse::service {
 
 // "smtp inet": one socket for each address of inet_interfaces (and family of inet_protocols);
 // "host:port inet": those of the host; "name unix": private/name or public/name in queue_directory.
@@ -22,4 +22,4 @@ Result<void> check_listeners(const config::Service& service, const config::Confi
 // "private/smtp" or "public/qmgr".
 std::string unix_path(const config::Service& service);
 
-} // namespace posthouse::master
+} // namespace posthouse::service

@@ -1,7 +1,7 @@
 // Which sockets an entry of master.cf means.
 #include "lib/net/address.h"
 #include "lib/net/socket.h"
-#include "master/listeners.h"
+#include "lib/service/listeners.h"
 #include "t/unit/master/fixture.h"
 
 #include <sys/stat.h>
@@ -40,7 +40,7 @@ TEST_CASE("a bare port is opened on each address of inet_interfaces that inet_pr
 {
     const auto config = make_config("inet_interfaces = 127.0.0.1, 127.0.0.2, ::1\ninet_protocols = ipv4\n");
     const std::string port = free_port();
-    auto sockets = master::open_listeners(inet(port), *config);
+    auto sockets = service::open_listeners(inet(port), *config);
     REQUIRE(sockets);
     REQUIRE(sockets->size() == 2);
     CHECK(net::SocketAddress::local_of((*sockets)[0].get()).to_text() == "127.0.0.1:" + port);
@@ -51,7 +51,7 @@ TEST_CASE("an address before the port takes the place of inet_interfaces")
 {
     const auto config = make_config("inet_interfaces = 127.0.0.1\n");
     const std::string port = free_port();
-    auto sockets = master::open_listeners(inet("127.0.0.3:" + port), *config);
+    auto sockets = service::open_listeners(inet("127.0.0.3:" + port), *config);
     REQUIRE(sockets);
     REQUIRE(sockets->size() == 1);
     CHECK(net::SocketAddress::local_of((*sockets)[0].get()).to_text() == "127.0.0.3:" + port);
@@ -61,9 +61,9 @@ TEST_CASE("a port that is taken is an error with the entry's line and the addres
 {
     const auto config = make_config("inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n");
     const std::string port = free_port();
-    auto first = master::open_listeners(inet(port), *config);
+    auto first = service::open_listeners(inet(port), *config);
     REQUIRE(first);
-    auto second = master::open_listeners(inet(port), *config);
+    auto second = service::open_listeners(inet(port), *config);
     REQUIRE_FALSE(second);
     const std::string text = second.error().full_text();
     CHECK(text.find("line 7") != std::string::npos);
@@ -74,7 +74,7 @@ TEST_CASE("a port that nobody knows is an error, not another port")
 {
     const auto config = make_config("inet_interfaces = 127.0.0.1\n");
     for (const char* name : {"no-such-service", "70000", "0", "127.0.0.1:"})
-        CHECK_FALSE(master::open_listeners(inet(name), *config));
+        CHECK_FALSE(service::open_listeners(inet(name), *config));
 }
 
 TEST_CASE("a unix service replaces the socket of an earlier run, but no file")
@@ -85,14 +85,14 @@ TEST_CASE("a unix service replaces the socket of an earlier run, but no file")
     config::Service service;
     service.name = "relay";
     {
-        auto first = master::open_listeners(service, *config);
+        auto first = service::open_listeners(service, *config);
         REQUIRE(first);
     }
     REQUIRE(std::filesystem::is_socket(folder.file("private/relay")));
-    CHECK(master::open_listeners(service, *config));
+    CHECK(service::open_listeners(service, *config));
     std::filesystem::remove(folder.file("private/relay"));
     std::ofstream(folder.file("private/relay")) << "somebody's notes";
-    CHECK_FALSE(master::open_listeners(service, *config));
+    CHECK_FALSE(service::open_listeners(service, *config));
     CHECK(folder.read("private/relay") == "somebody's notes");
 }
 
@@ -105,7 +105,7 @@ TEST_CASE("qmgr is reached in private/ by those who bring mail, and in public/ b
     config::Service service;
     service.name = service.program = "qmgr";
     service.private_ = false;
-    auto sockets = master::open_listeners(service, *config);
+    auto sockets = service::open_listeners(service, *config);
     REQUIRE(sockets);
     REQUIRE(sockets->size() == 2);
     CHECK(net::SocketAddress::local_of((*sockets)[0].get()).path == folder.file("public/qmgr"));

@@ -1,5 +1,5 @@
 // Opening listening sockets: see listeners.h.
-#include "master/listeners.h"
+#include "lib/service/listeners.h"
 
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
@@ -12,7 +12,7 @@
 #include <optional>
 #include <sys/stat.h>
 
-namespace posthouse::master {
+namespace posthouse::service {
 
 namespace {
 
@@ -172,4 +172,4 @@ Result<void> check_listeners(const config::Service& service, const config::Confi
     return sockets ? Result<void>() : Result<void>(std::move(sockets.error()));
 }
 
-} // namespace posthouse::master
+} // namespace posthouse::service
