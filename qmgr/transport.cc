@@ -179,7 +179,7 @@ void Transport::agent_over(Agent& agent, Agent::End end)
         failures_ = 0;
     const bool failed = (!end.greeted && !agent_was_retired) || !end.lost.empty();
     if (failed) {
-        if (!paused_) // at a stop agents give up what is not being sent yet
+        if (!paused_ || !end.lost.empty())
             log::warning("connection to transport ", settings_.name, " ended: ", end.reason,
                          "; deliveries to be repeated: ", end.lost.size());
         ++failures_;
