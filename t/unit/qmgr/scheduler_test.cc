@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <ctime>
 #include <fcntl.h>
 #include <filesystem>
 #include <optional>
@@ -677,19 +678,26 @@ TEST_CASE("a message to very many recipients leaves the others their turn of the
             envelope.recipients.emplace_back(cat("r", i, "@other.example"));
     }
     const std::string id = bench.put(std::move(envelope));
-    const Instant begin = Instant::now();
+    // Processor time: what others on the machine do is not the scheduler's doing.
+    const auto used = [] {
+        timespec now{};
+        ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        return Duration::seconds(now.tv_sec) + Duration::nanoseconds(now.tv_nsec);
+    };
+    const Instant limit = Instant::now() + Duration::seconds(60);
+    const Duration begin = used();
     Duration longest;
     bool over = false;
-    while (!over && Instant::now() - begin < Duration::seconds(60)) {
-        const Instant turn = Instant::now();
+    while (!over && Instant::now() < limit) {
+        const Duration turn = used();
         bench.loop.run_once(Duration());
-        longest = std::max(longest, Instant::now() - turn);
+        longest = std::max(longest, used() - turn);
         over = bench.agents->recipients.size() == count || bench.scheduler().status()[0] == "active_messages=0";
     }
-    const Duration whole = Instant::now() - begin;
+    const Duration whole = used() - begin;
     INFO("longest turn " << longest.as_seconds() << " s of " << whole.as_seconds());
     CHECK(over);
-    CHECK(longest * 5 < whole);
+    CHECK(longest * 3 < whole); // in one piece it would be nearly all
 }
 
 TEST_CASE("a delivery's request fits into a frame however long the addresses are")
