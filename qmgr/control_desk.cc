@@ -3,11 +3,11 @@
 #include "lib/base/cat.h"
 #include "lib/ipc/channel.h"
 #include "lib/log/log.h"
+#include "lib/service/peer.h"
 #include "qmgr/operator_rights.h"
 #include "qmgr/route_finder.h"
 #include "qmgr/scheduler.h"
 
-#include <sys/socket.h>
 #include <utility>
 
 namespace posthouse::qmgr {
@@ -20,13 +20,8 @@ constexpr const char* still_reading =
     "nothing was changed: the queue manager has started and is still reading the queue, try again later";
 constexpr size_t most_bytes_ahead = 256 * 1024;
 
-// Of the process that has connected; the kernel's own answer. Nobody's (-1) when it gives none.
-uid_t user_of(int fd)
-{
-    ucred peer = ucred();
-    socklen_t length = sizeof peer;
-    return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 ? peer.uid : static_cast<uid_t>(-1);
-}
+// Nobody's (-1) when the kernel does not say.
+uid_t user_of(int fd) { return service::peer_uid(fd).value_or(static_cast<uid_t>(-1)); }
 
 queue::ControlEnd refused(std::string why, bool denied = false)
 {

@@ -228,7 +228,7 @@ void Scheduler::admit_due()
         for (const uint64_t number : index_.due(now_us, room, taken)) {
             index_.activate(number);
             if (!taken(number))
-                load(number, Orders());
+                load(number);
         }
         next_due_us_ = index_.first_due_us();
     }
@@ -236,9 +236,9 @@ void Scheduler::admit_due()
         admit_soon();
 }
 
-void Scheduler::load(uint64_t number, const Orders& orders)
+void Scheduler::load(uint64_t number)
 {
-    if (loading_.emplace(number, orders).second)
+    if (loading_.emplace(number, Orders()).second)
         tasks_.spawn(activate_waiting(number));
 }
 

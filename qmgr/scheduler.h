@@ -108,7 +108,7 @@ private:
     void put_record(const WaitingMessage& record);
     void admit_soon();
     void admit_due();
-    void load(uint64_t number, const Orders& orders); // from its file into the active set
+    void load(uint64_t number); // from its file into the active set
     Task<void> activate_waiting(uint64_t number);
     void try_later(uint64_t number, std::optional<WaitingMessage> record);
     void begin(queue::StoredMessage stored, const WaitingMessage* record, const Orders& orders);

@@ -10,15 +10,6 @@ namespace posthouse::service {
 
 namespace {
 
-std::optional<uid_t> peer_uid(int connection)
-{
-    ucred peer = ucred();
-    socklen_t length = sizeof peer;
-    if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
-        return std::nullopt;
-    return peer.uid;
-}
-
 bool has_group(int connection, gid_t group)
 {
     std::vector<gid_t> groups(64);
@@ -30,6 +21,15 @@ bool has_group(int connection, gid_t group)
 }
 
 } // namespace
+
+std::optional<uid_t> peer_uid(int connection)
+{
+    ucred peer = ucred();
+    socklen_t length = sizeof peer;
+    if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
+        return std::nullopt;
+    return peer.uid;
+}
 
 bool is_own_peer(int connection)
 {

@@ -6,6 +6,9 @@
 
 namespace posthouse::service {
 
+// The user that has connected. None when the kernel does not say.
+std::optional<uid_t> peer_uid(int connection);
+
 // Root, or the user that this process runs as.
 bool is_own_peer(int connection);
 
