@@ -15,6 +15,7 @@ local_liblocal_a_SOURCES = \
 	%reldir%/message_copy.cc %reldir%/message_copy.h \
 	%reldir%/message_head.cc %reldir%/message_head.h \
 	%reldir%/outcome.h \
+	%reldir%/packet.cc %reldir%/packet.h \
 	%reldir%/packet_link.cc %reldir%/packet_link.h \
 	%reldir%/settings.cc %reldir%/settings.h \
 	%reldir%/spawn_protocol.cc %reldir%/spawn_protocol.h \

@@ -1,6 +1,7 @@
 // Questions and answers over a packet socket: see packet_link.h.
 #include "local/packet_link.h"
 
+#include "local/packet.h"
 #include "local/worker.h"
 
 #include <cerrno>
@@ -13,41 +14,10 @@
 namespace posthouse::local {
 
 namespace {
-constexpr size_t serial_size = sizeof(uint64_t);
-
 int nonblocking(int fd)
 {
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
     return fd;
-}
-
-ssize_t send_packet(int link, uint64_t serial, const std::string& bytes, int fd)
-{
-    iovec parts[2] = {{&serial, serial_size}, {const_cast<char*>(bytes.data()), bytes.size()}};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message = {};
-    message.msg_iov = parts;
-    message.msg_iovlen = 2;
-    if (fd >= 0) {
-        message.msg_control = control;
-        message.msg_controllen = sizeof control;
-        cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    }
-    return ::sendmsg(link, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-UniqueFd descriptor_of(msghdr& message)
-{
-    const cmsghdr* header = CMSG_FIRSTHDR(&message);
-    if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
-        return UniqueFd();
-    int fd;
-    memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    return UniqueFd(fd);
 }
 } // namespace
 
@@ -77,7 +47,7 @@ Task<Result<PacketAnswer>> PacketLink::ask(std::string bytes, int fd, Deadline d
     if (bytes.size() + serial_size > longest_packet)
         co_return Error(ErrorKind::Temporary, "4.3.0", "delivery request is too long");
     Waiting waiting(*this, ++last_serial_);
-    while (!broken_ && send_packet(fd_.get(), waiting.serial, bytes, fd) < 0) {
+    while (!broken_ && send_packet(fd_.get(), waiting.serial, bytes, fd, MSG_DONTWAIT) < 0) {
         if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ETOOMANYREFS)
             give_up();
         else if (deadline.passed(loop_.now()))

@@ -3,6 +3,7 @@
 
 #include "lib/base/cat.h"
 #include "local/mandate.h"
+#include "local/packet.h"
 #include "local/worker.h"
 
 #include <cerrno>
@@ -25,7 +26,6 @@ namespace {
 
 using Status = SpawnReply::Status;
 
-constexpr size_t serial_size = 8;
 constexpr size_t longest_request = 4096;
 
 // What a name may be before the name service sees it.
@@ -206,26 +206,6 @@ SpawnReply answer(const SpawnRequest& request, const Settings& settings, int own
     return reply;
 }
 
-void send_reply(int link, const std::string& bytes, const UniqueFd& worker)
-{
-    iovec part = {const_cast<char*>(bytes.data()), bytes.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message = {};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    if (worker) {
-        message.msg_control = control;
-        message.msg_controllen = sizeof control;
-        cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        const int fd = worker.get();
-        memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    }
-    ::sendmsg(link, &message, MSG_NOSIGNAL);
-}
-
 [[noreturn]] void serve_requests(int link, const Settings& settings)
 {
     char bytes[longest_request];
@@ -241,7 +221,9 @@ void send_reply(int link, const std::string& bytes, const UniqueFd& worker)
             ::_exit(1);
         UniqueFd worker;
         const SpawnReply reply = answer(*request, settings, link, worker);
-        send_reply(link, std::string(bytes, serial_size) + reply.encode(), worker);
+        uint64_t serial;
+        memcpy(&serial, bytes, serial_size);
+        send_packet(link, serial, reply.encode(), worker.get(), 0);
     }
 }
 

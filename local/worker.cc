@@ -5,6 +5,7 @@
 #include "local/maildir.h"
 #include "local/mailbox_job.h"
 #include "local/mbox.h"
+#include "local/packet.h"
 
 #include <cerrno>
 #include <cstring>
@@ -36,11 +37,9 @@ bool become_user(uid_t uid, gid_t gid)
 
 namespace {
 
-constexpr size_t serial_size = 8;
-
 // One packet from the socket.
 struct Packet {
-    std::string serial;
+    uint64_t serial = 0;
     std::string body;
     UniqueFd file;
 };
@@ -59,15 +58,11 @@ bool receive(int link, std::vector<char>& space, Packet& packet)
     do
         got = ::recvmsg(link, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
-    if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int))) {
-        int fd;
-        memcpy(&fd, CMSG_DATA(header), sizeof fd);
-        packet.file.reset(fd);
-    }
+    if (got > 0)
+        packet.file = descriptor_of(message);
     if (got < static_cast<ssize_t>(serial_size) || (message.msg_flags & MSG_TRUNC))
         return false;
-    packet.serial.assign(space.data(), serial_size);
+    memcpy(&packet.serial, space.data(), serial_size);
     packet.body.assign(space.data() + serial_size, static_cast<size_t>(got) - serial_size);
     return true;
 }
@@ -130,9 +125,9 @@ void Worker::serve()
         if (!received)
             return;
         take_part_in_work();
-        const std::string answer = packet.serial + deliver(packet).encode();
+        const std::string answer = deliver(packet).encode();
         packet.file.reset();
-        if (::send(link_.get(), answer.data(), answer.size(), MSG_NOSIGNAL) < 0)
+        if (send_packet(link_.get(), packet.serial, answer, -1, 0) < 0)
             return;
     }
 }

@@ -1,5 +1,6 @@
 // The spawner and its workers against a router that was taken over: the real processes, and packets as no
 // honest router would send them.
+#include "local/packet.h"
 #include "local/spawner.h"
 #include "local/worker.h"
 
@@ -24,7 +25,7 @@ using Status = SpawnReply::Status;
 namespace {
 
 const std::string content = "Subject: x\r\n\r\ntext\r\n";
-const std::string serial = "12345678";
+constexpr uint64_t serial = 0x3132333435363738;
 
 bool is_root()
 {
@@ -36,41 +37,23 @@ bool is_root()
 // The answer to one packet, with the descriptor beside it; "" when the other side has closed.
 std::string exchange(int link, const std::string& bytes, int give, UniqueFd* take)
 {
-    const std::string packet = serial + bytes;
-    iovec part = {const_cast<char*>(packet.data()), packet.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message = {};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    if (give >= 0) {
-        message.msg_control = control;
-        message.msg_controllen = sizeof control;
-        cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &give, sizeof give);
-    }
-    if (::sendmsg(link, &message, MSG_NOSIGNAL) < 0)
+    if (send_packet(link, serial, bytes, give, 0) < 0)
         return "";
     std::vector<char> space(65536);
-    part = {space.data(), space.size()};
-    message = msghdr();
+    iovec part = {space.data(), space.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr message = {};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
     message.msg_control = control;
     message.msg_controllen = sizeof control;
     const ssize_t got = ::recvmsg(link, &message, MSG_CMSG_CLOEXEC);
-    if (got < 8)
+    if (got < static_cast<ssize_t>(serial_size))
         return "";
-    if (const cmsghdr* header = CMSG_FIRSTHDR(&message)) {
-        int fd;
-        memcpy(&fd, CMSG_DATA(header), sizeof fd);
-        UniqueFd taken(fd);
-        if (take)
-            *take = std::move(taken);
-    }
-    return std::string(space.data() + 8, static_cast<size_t>(got) - 8);
+    UniqueFd taken = descriptor_of(message);
+    if (take)
+        *take = std::move(taken);
+    return std::string(space.data() + serial_size, static_cast<size_t>(got) - serial_size);
 }
 
 class Router {
