@@ -1,3 +1,4 @@
+// The queue manager's end of the delivery protocol, see agent.h: transport.cc runs one for each connection.
 #include "qmgr/agent.h"
 
 #include "lib/base/cat.h"

@@ -1,3 +1,4 @@
+// The window of one destination, see concurrency.h: transport.cc tells it what happened, dispatch_order.cc asks it.
 #include "qmgr/concurrency.h"
 
 #include "lib/base/cat.h"

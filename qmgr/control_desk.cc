@@ -1,3 +1,5 @@
+// What operators' commands want of qmgr, see control_desk.h: a request is checked, passed to the scheduler
+// (operator.cc, listing.cc) and answered. qmgr.cc has each connection served here.
 #include "qmgr/control_desk.h"
 
 #include "lib/base/cat.h"

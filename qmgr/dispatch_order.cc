@@ -1,3 +1,4 @@
+// Whose delivery is next, see dispatch_order.h: transport.cc adds deliveries, takes them, and tells of changed windows.
 #include "qmgr/dispatch_order.h"
 
 #include <algorithm>

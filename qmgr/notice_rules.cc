@@ -1,3 +1,5 @@
+// Who hears of what, see notice_rules.h: asked by results.cc and notice_writer.cc. placement.cc has error: and the like
+// made into outcomes here.
 #include "qmgr/notice_rules.h"
 
 #include "lib/base/ascii.h"

@@ -1,3 +1,4 @@
+// Bounces, delay warnings, success reports, and requeued messages, see notice_writer.h: the scheduler says what is due.
 #include "qmgr/notice_writer.h"
 
 #include "lib/base/cat.h"

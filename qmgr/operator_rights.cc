@@ -1,3 +1,4 @@
+// Who may look and who may flush, see operator_rights.h: asked by control_desk.cc before each such request.
 #include "qmgr/operator_rights.h"
 
 #include "lib/base/cat.h"

@@ -1,3 +1,4 @@
+// Where an address goes, see route_finder.h: asked by placement.cc for each recipient.
 #include "qmgr/route_finder.h"
 
 #include "lib/base/cat.h"

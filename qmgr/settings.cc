@@ -1,3 +1,4 @@
+// qmgr's parameters, see settings.h: read at start and again at a reload, by qmgr.cc.
 #include "qmgr/settings.h"
 
 #include "lib/base/ascii.h"

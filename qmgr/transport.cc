@@ -1,3 +1,5 @@
+// The middle of a delivery's way, see transport.h: the scheduler adds it (placement.cc), dispatch() sends it to an
+// agent, and what becomes of it goes back to the scheduler (results.cc).
 #include "qmgr/transport.h"
 
 #include "lib/base/cat.h"

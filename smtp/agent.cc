@@ -1,3 +1,5 @@
+// The agent's end of the delivery protocol, see agent.h: one for each connection of qmgr's, made by smtp.cc. A request
+// becomes a Delivery (delivery.cc).
 #include "smtp/agent.h"
 
 #include "lib/log/log.h"

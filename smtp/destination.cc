@@ -1,3 +1,4 @@
+// A next hop taken apart: see destination.h. Called by delivery.cc; settings.cc reads its port numbers with it.
 #include "smtp/destination.h"
 
 #include "lib/base/ascii.h"

@@ -1,3 +1,4 @@
+// The hosts of a destination, in order, see host_search.h: find_hosts() at the end is called by delivery.cc.
 #include "smtp/host_search.h"
 
 #include "lib/base/ascii.h"

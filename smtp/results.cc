@@ -1,3 +1,4 @@
+// The results of one delivery, see results.h: transaction.cc settles recipients, delivery.cc those that nobody took.
 #include "smtp/results.h"
 
 #include "lib/base/cat.h"

@@ -1,3 +1,5 @@
+// A connection from connect to EHLO, and its QUIT: see session.h. Opened by delivery.cc; the messages between are
+// transaction.cc's.
 #include "smtp/session.h"
 
 #include "lib/base/ascii.h"

@@ -1,3 +1,4 @@
+// Sessions kept for the next message, see session_cache.h: delivery.cc takes and gives them.
 #include "smtp/session_cache.h"
 
 #include <algorithm>

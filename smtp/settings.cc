@@ -1,3 +1,4 @@
+// The client's parameters, smtp_* or lmtp_*: see settings.h. Read by smtp.cc at start.
 #include "smtp/settings.h"
 
 #include "lib/base/ascii.h"

@@ -1,3 +1,4 @@
+// A failure as log, qmgr and bounce need it, see trouble.h: from a reply, or from a connection that broke.
 #include "smtp/trouble.h"
 
 #include "lib/base/cat.h"

@@ -1,3 +1,4 @@
+// Who the client is, see client.h: session.cc has its name looked up before the greeting.
 #include "smtpd/client.h"
 
 #include "lib/base/ascii.h"

@@ -1,3 +1,5 @@
+// The counts behind smtpd_client_*_limit, see client_counters.h: asked by session.cc for each connection, by
+// cmd_mail.cc and cmd_rcpt.cc for each message and recipient.
 #include "smtpd/client_counters.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// The walk along a restriction list, see evaluation.h: begun by session.cc and cmd_rcpt.cc. What a single restriction
+// does is in rules.cc and access.cc.
 #include "smtpd/evaluation.h"
 
 #include "lib/base/cat.h"

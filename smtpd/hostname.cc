@@ -1,3 +1,4 @@
+// What may be a host's name, see hostname.h: asked by the restrictions, XCLIENT and the look-up of the client's name.
 #include "smtpd/hostname.h"
 
 #include "lib/base/ascii.h"

@@ -1,3 +1,5 @@
+// One drop from maildrop/ into the queue, see pickup_drop.h: called by pickup.cc for each file that it finds. Ends with
+// the file removed, left for another time, or moved to corrupt/.
 #include "smtpd/pickup_drop.h"
 
 #include "lib/base/cat.h"

@@ -1,3 +1,4 @@
+// The Received: header: see received.h.
 #include "smtpd/received.h"
 
 #include "lib/base/cat.h"

@@ -1,3 +1,5 @@
+// What all sessions share, see server.h: smtpd.cc opens it before the process gives its privileges up, and ends the
+// sessions by way of it.
 #include "smtpd/server.h"
 
 #include "lib/base/ascii.h"

@@ -1,3 +1,4 @@
+// smtpd's parameters, see settings.h. Restrictions and tables are not among them: server.cc opens those.
 #include "smtpd/settings.h"
 
 #include "lib/base/ascii.h"

@@ -1,3 +1,4 @@
+// What a restriction says, see verdict.h: made by rules.cc and access.cc, carried out by the commands.
 #include "smtpd/verdict.h"
 
 namespace posthouse::smtpd {

@@ -1,3 +1,4 @@
+// Addresses cut as text: see address_text.h. Used by rewrite.cc, expansion.cc, route.cc and recipient_tables.cc.
 #include "lib/queue/address_text.h"
 
 #include "lib/base/ascii.h"

@@ -1,3 +1,4 @@
+// The format of a drop, see drop_file.h: written by sendmail, checked by postdrop, read by pickup and postcat.
 #include "lib/queue/drop_file.h"
 
 #include "lib/base/cat.h"

@@ -1,3 +1,4 @@
+// Virtual aliases, see expansion.h: intake_tables.cc applies them to each envelope recipient.
 #include "lib/queue/expansion.h"
 
 #include "lib/base/ascii.h"

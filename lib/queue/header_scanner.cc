@@ -1,3 +1,4 @@
+// Header fields out of pieces, see header_scanner.h: for intake.cc, and for sendmail, which looks for recipients.
 #include "lib/queue/header_scanner.h"
 
 #include "lib/base/ascii.h"

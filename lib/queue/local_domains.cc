@@ -1,3 +1,4 @@
+// Which domains are local: see local_domains.h.
 #include "lib/queue/local_domains.h"
 
 #include "lib/base/ascii.h"

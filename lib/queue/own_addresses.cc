@@ -1,3 +1,4 @@
+// The addresses of this host, see own_addresses.h: for local_domains.cc, local_clients.cc and smtp's search for hosts.
 #include "lib/queue/own_addresses.h"
 
 #include "lib/base/ascii.h"

@@ -1,3 +1,4 @@
+// Who exists, see recipient_tables.h: asked by route.cc when smtpd checks a recipient or sender.
 #include "lib/queue/recipient_tables.h"
 
 #include "lib/base/ascii.h"

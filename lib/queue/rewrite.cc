@@ -1,3 +1,4 @@
+// Completion, canonical maps and masquerading of one address, see rewrite.h. Header fields: rewrite_header.cc.
 #include "lib/queue/rewrite.h"
 
 #include "lib/base/ascii.h"
