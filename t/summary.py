@@ -8,6 +8,7 @@ import sys
 CATCH = re.compile(r"^test cases:\s*(\d+)\s*\|\s*(?:(\d+) passed)?", re.M)
 UNITTEST = re.compile(r"^Ran (\d+) tests? in", re.M)
 UNITTEST_BAD = re.compile(r"^FAILED \((.*)\)", re.M)
+SHOWN = 60  # lines
 SKIPPED = re.compile(r"skipped=(\d+)")
 
 
@@ -29,8 +30,17 @@ def counts(text, result):
     return {"PASS": (1, 0, 0), "SKIP": (0, 0, 1)}.get(result, (0, 1, 0))
 
 
+def show(test):
+    """What a failed test's log says at its end, for who has only this output."""
+    print("failed: %s" % test)
+    with open(test + ".log", encoding="utf-8", errors="replace") as log:
+        lines = log.read().splitlines()
+    for line in lines[-SHOWN:]:
+        print("    " + line[:300])
+
+
 def main():
-    total = [0, 0, 0]
+    total, failed = [0, 0, 0], []
     for folder in sys.argv[1:]:
         here = [0, 0, 0]
         for where, _, names in os.walk(folder):
@@ -45,10 +55,12 @@ def main():
                 if result in ("FAIL", "ERROR") and here_counts[1] == 0:
                     here_counts = (here_counts[0], 1, here_counts[2])
                 if here_counts[1]:
-                    print("failed: %s" % os.path.join(where, name[:-4]))
+                    failed.append(os.path.join(where, name[:-4]))
                 here = [a + b for a, b in zip(here, here_counts)]
         print("%s: %d passed, %d failed, %d skipped" % (os.path.basename(folder), *here))
         total = [a + b for a, b in zip(total, here)]
+    for test in failed:
+        show(test)
     print("%d passed, %d failed" % (total[0], total[1]))
     return 1 if total[1] or not total[0] else 0
 

@@ -21,10 +21,12 @@ master is root and the suite takes its privileges from mail_owner (the account `
 A test that fails shows the log.
 """
 import email.utils
+import faulthandler
 import glob
 import json
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -40,8 +42,9 @@ import unittest
 
 BUILD = os.path.abspath(os.environ.get("POSTHOUSE_BUILD", "."))
 SOURCE = os.path.abspath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", "..")))
-# A sanitizer build is slower; a loaded machine too.
-PATIENCE = float(os.environ.get("POSTHOUSE_TEST_PATIENCE", "20"))
+# Seconds until something that does not happen is a failure. Where a test names its own, they are meant for a patience of
+# 20, and grow with it: a sanitizer build is slower, a loaded machine too.
+PATIENCE = float(os.environ.get("POSTHOUSE_TEST_PATIENCE", "60"))
 
 DAEMONS = {"master": "master/master", "smtpd": "smtpd/smtpd", "pickup": "smtpd/pickup", "qmgr": "qmgr/qmgr",
            "smtp": "smtp/smtp", "lmtp": "smtp/lmtp", "local": "local/local",
@@ -104,15 +107,29 @@ def sanitized():
 SANITIZED = sanitized()
 
 
+RESERVED = []  # sockets whose abstract names stand for ports, as long as this process lives
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that neither another test that runs beside this one gets, nor the system for an outgoing connection (those
+    begin at 32768)."""
+    while True:
+        port = random.randrange(10240, 32768)
+        reservation = socket.socket(socket.AF_UNIX)
+        try:
+            reservation.bind("\0posthouse-test-port-%d" % port)
+            with socket.socket() as probe:
+                probe.bind(("", port))
+        except OSError:
+            reservation.close()
+            continue
+        RESERVED.append(reservation)
+        return port
 
 
 def wait_until(condition, what, seconds=None):
     """Polls until condition() is true; returns its value. Raises AssertionError after the patience."""
-    end = time.monotonic() + (seconds or PATIENCE)
+    end = time.monotonic() + (seconds * PATIENCE / 20 if seconds else PATIENCE)
     while True:
         value = condition()
         if value:
@@ -579,13 +596,30 @@ class SinkServer(FakeServer):
 class TestCase(unittest.TestCase):
     longMessage = True
     maxDiff = 4000
+    took = []  # (seconds, test), of all classes
+
+    def run(self, result=None):
+        begun = time.monotonic()
+        try:
+            return super().run(result)
+        finally:
+            TestCase.took.append((time.monotonic() - begun, self.id()))
 
     def wait_until(self, condition, what, seconds=None):
         return wait_until(condition, what, seconds)
 
 
+def end_early(*_):
+    """What a limit of time sends: says where the test hangs, and takes down what it has started."""
+    faulthandler.dump_traceback(all_threads=True)
+    raise KeyboardInterrupt
+
+
 def main():
+    signal.signal(signal.SIGTERM, end_early)
     try:
         unittest.main(verbosity=2)
     finally:
         Programs.remove()
+        for seconds, test in sorted(TestCase.took, reverse=True)[:3]:
+            print("%6.1f s  %s" % (seconds, test), file=sys.stderr)
