@@ -1,0 +1,141 @@
+// Whom qmgr tells what: bounces, delay warnings, reports; and the recipients that it settles without an agent.
+#include "t/unit/qmgr/bench.h"
+
+using namespace posthouse;
+using namespace posthouse::qmgr;
+using queue::DeliveryStatus;
+using test::Bench;
+using test::sender;
+
+TEST_CASE("29: a bounce that cannot be delivered makes no bounce and leaves the queue")
+{
+    Bench bench;
+    bench.reply("a@example.com", DeliveryStatus::Failed, "5.1.1", "no such user");
+    bench.reply(sender, DeliveryStatus::Failed, "5.1.1", "no such user");
+    bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.empty_in_time());
+    bench.run_for(Duration::milliseconds(100));
+    CHECK(bench.tried(sender) == 1);
+    CHECK(bench.agents->recipients.size() == 2);
+}
+
+TEST_CASE("29: with notify_classes 2bounce the postmaster hears of it, and that notice never bounces")
+{
+    Bench bench("notify_classes = 2bounce\n2bounce_notice_recipient = chief@home.example");
+    for (const char* who : {"a@example.com", sender, "chief@home.example"})
+        bench.reply(who, DeliveryStatus::Failed, "5.1.1", "no such user");
+    bench.put(sender, {"a@example.com"});
+    REQUIRE(bench.until([&] { return bench.tried("chief@home.example") == 1; }));
+    CHECK(bench.empty_in_time());
+    bench.run_for(Duration::milliseconds(100));
+    CHECK(bench.tried("chief@home.example") == 1);
+    CHECK(bench.agents->recipients.size() == 3);
+}
+
+TEST_CASE("34: mail that is too old goes back after an attempt; a lifetime of 0 is one attempt")
+{
+    Bench bench("maximal_queue_lifetime = 0");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "no connection");
+    bench.put(sender, {"a@example.com"});
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@example.com") == 1);
+}
+
+TEST_CASE("34: one delay warning for a message, however often it is tried")
+{
+    Bench bench("delay_warning_time = 1s\nminimal_backoff_time = 1s");
+    bench.reply("a@example.com", DeliveryStatus::Deferred, "4.4.1", "no connection");
+    bench.put(sender, {"a@example.com"});
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.until([&] { return bench.tried("a@example.com") >= 4; }, 12));
+    CHECK(bench.tried(sender) == 1);
+}
+
+TEST_CASE("33: NOTIFY=NEVER makes no bounce, NOTIFY=SUCCESS a report")
+{
+    Bench bench;
+    mail::Envelope envelope;
+    envelope.sender = sender;
+    envelope.recipients.emplace_back("a@example.com");
+    SECTION("never")
+    {
+        bench.reply("a@example.com", DeliveryStatus::Failed, "5.1.1", "no such user");
+        envelope.recipients[0].notify = mail::NotifyNever;
+        bench.put(envelope);
+        REQUIRE(bench.until([&] { return bench.tried("a@example.com") == 1; }));
+        CHECK(bench.empty_in_time());
+        CHECK(bench.tried(sender) == 0);
+    }
+    SECTION("success")
+    {
+        envelope.recipients[0].notify = mail::NotifySuccess;
+        bench.put(envelope);
+        CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+        CHECK(bench.empty_in_time());
+    }
+}
+
+TEST_CASE("a probe (sendmail -bv) is reported and delivers nothing")
+{
+    Bench bench;
+    mail::Envelope envelope;
+    envelope.sender = sender;
+    envelope.trace = mail::TraceVerify;
+    for (const char* who : {"a@example.com", "b@broken.example"})
+        envelope.recipients.emplace_back(who);
+    bench.put(envelope);
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@example.com") == 0);
+}
+
+TEST_CASE("sendmail -v gets a report of what was delivered")
+{
+    Bench bench;
+    mail::Envelope envelope;
+    envelope.sender = sender;
+    envelope.trace = mail::TraceDelivery;
+    envelope.recipients.emplace_back("a@example.com");
+    bench.put(envelope);
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.tried("a@example.com") == 1);
+    CHECK(bench.empty_in_time());
+}
+
+TEST_CASE("error:, retry: and discard: need no agent")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    SECTION("error")
+    {
+        bench.put(sender, {"a@broken.example"});
+        CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    }
+    SECTION("retry")
+    {
+        bench.put(sender, {"a@later.example"});
+        CHECK(bench.waits_in(queue::Deferred, "not now"));
+        return;
+    }
+    SECTION("discard") { bench.put(sender, {"a@nowhere.example"}); }
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@broken.example") + bench.tried("a@nowhere.example") == 0);
+}
+
+TEST_CASE("soft_bounce keeps what would bounce")
+{
+    Bench bench("soft_bounce = yes\nminimal_backoff_time = 100s");
+    bench.reply("a@example.com", DeliveryStatus::Failed, "5.1.1", "no such user");
+    bench.put(sender, {"a@example.com"});
+    CHECK(bench.waits_in(queue::Deferred, "no such user"));
+    CHECK(bench.tried(sender) == 0);
+}
+
+TEST_CASE("29: mail to the double-bounce address is swallowed")
+{
+    Bench bench;
+    bench.put("", {"double-bounce@mail.example.org"});
+    CHECK(bench.empty_in_time());
+    CHECK(bench.agents->recipients.empty());
+}
