@@ -1,26 +1,15 @@
 // Content for a host without 8BITMIME, in pieces whose size the first byte chooses: the result must not depend
 // on the cuts, a second conversion must find nothing more to do, and no line that was made may be long.
-#include "lib/mail/seven_bit.h"
+#include "t/support/seven_bit.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 
-namespace {
+using posthouse::test::converted;
 
-std::string converted(std::string_view content, size_t piece)
-{
-    posthouse::mail::SevenBitConverter converter;
-    std::string out;
-    while (!content.empty()) {
-        const std::string_view part = content.substr(0, piece);
-        converter.append(part, out);
-        content.remove_prefix(part.size());
-    }
-    converter.finish(out);
-    return out;
-}
+namespace {
 
 // As content is stored: CRLF and nothing else ends a line.
 std::string normalized(const uint8_t* data, size_t size)

@@ -1,25 +1,13 @@
 // A message on its way to a host without 8BITMIME.
 #include "lib/base/ascii.h"
-#include "lib/mail/seven_bit.h"
 #include "t/support/catch.h"
+#include "t/support/seven_bit.h"
 
 using namespace posthouse;
 using namespace posthouse::mail;
+using test::converted;
 
 namespace {
-
-std::string converted(std::string_view content, size_t piece = std::string::npos, const SevenBitLimits& limits = SevenBitLimits())
-{
-    SevenBitConverter converter(limits);
-    std::string out;
-    while (!content.empty()) {
-        const std::string_view part = content.substr(0, piece);
-        converter.append(part, out);
-        content.remove_prefix(part.size());
-    }
-    converter.finish(out);
-    return out;
-}
 
 std::string encoded(std::string_view line)
 {
