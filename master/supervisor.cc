@@ -120,7 +120,7 @@ void Supervisor::stop()
                 runner->close();
                 runner->signal_all(SIGTERM);
             }
-    intake_patience_.set(loop_.now() + service::intake_stop_time);
+    intake_patience_.set(loop_.now() + service::intake_stop_time(stop_deadline_));
     patience_.set(loop_.now() + service::master_stop_time(stop_deadline_));
     go_on_stopping();
 }

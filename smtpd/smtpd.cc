@@ -122,7 +122,8 @@ void SmtpdProgram::on_drain(service::Context& context)
 // A message that comes in may come to its end, as far as there is time to say 421 then.
 Task<void> SmtpdProgram::stop_receiving(service::Context& context, Server& server)
 {
-    co_await sleep_for(context.loop, service::session_stop_time - Duration::seconds(2));
+    const Duration stop_deadline = context.config.duration("stop_deadline");
+    co_await sleep_for(context.loop, service::message_stop_time(stop_deadline));
     server.stop_receiving();
 }
 

@@ -77,7 +77,7 @@ std::span<const Parameter> general_parameters()
         {"fork_delay", Time, "1s", "1s", "", Unused, "Pause between tries of a failed fork."},
         {"service_throttle_time", Time, "60s", "1s", "", Master, "How long master leaves a service alone whose processes fail at start."},
         {"trigger_timeout", Time, "10s", "1s", "", Unused, "How long the original waits for a service to take a wake-up call."},
-        {"stop_deadline", Time, "50s", "1s", "1h", Master | Qmgr | Smtp | Local, "How long, when the mail system stops, deliveries may take to end that would else be repeated: those that wait for the answer to a message they have sent, and those into mailboxes."},
+        {"stop_deadline", Time, "50s", "1s", "1h", Master | Smtpd | Pickup | Qmgr | Smtp | Local, "How long, when the mail system stops, deliveries may take to end that would else be repeated: those that wait for the answer to a message they have sent, and those into mailboxes. Sessions of clients have as long, but no longer than 10 seconds."},
         {"stale_lock_time", Time, "500s", "1s", "", Local, "Age at which a dot-lock on a mailbox counts as left behind."},
         {"helpful_warnings", Boolean, "yes", "", "", Unused, "Whether likely mistakes are warned of; here they always are."},
         {"process_name", Text, "(the program)", "", "", Later, "Name of the running program, for use in -o values."},

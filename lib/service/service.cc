@@ -358,7 +358,8 @@ void Runner::stop()
 {
     if (std::exchange(stopping_, true))
         return;
-    end_timer_.set(loop.now() + (spec_.delivers ? config.duration("stop_deadline") : session_stop_time));
+    const Duration stop_deadline = config.duration("stop_deadline");
+    end_timer_.set(loop.now() + (spec_.delivers ? stop_deadline : session_stop_time(stop_deadline)));
     drain();
 }
 

@@ -9,6 +9,14 @@ TEST_CASE("posthouse stop waits longer than master does, and master longer than 
 {
     const Duration deadline = Duration::seconds(GENERATE(1, 10, 50, 3600));
     CHECK(service::master_stop_time(deadline) > deadline);
-    CHECK(service::master_stop_time(deadline) > service::session_stop_time);
+    CHECK(service::session_stop_time(deadline) > service::message_stop_time(deadline));
+    CHECK(service::intake_stop_time(deadline) > service::session_stop_time(deadline));
+    CHECK(service::master_stop_time(deadline) > service::intake_stop_time(deadline) + deadline);
     CHECK(service::command_stop_time(deadline) > service::master_stop_time(deadline));
+}
+
+TEST_CASE("a client's session has stop_deadline to come to its end, and ten seconds at most")
+{
+    CHECK(service::session_stop_time(Duration::seconds(3)) == Duration::seconds(3));
+    CHECK(service::session_stop_time(Duration::seconds(50)) == Duration::seconds(10));
 }
