@@ -10,7 +10,8 @@
 //     It looks when something connects to its socket public/pickup, when master's wakeup timer expires
 //     (master.cf column wakeup), and when it starts. A file is removed after its message is durable in
 //     the queue. A file that is not of the right form is moved to the corrupt directory, with a warning.
-//     A message that breaks a limit is returned to its sender.
+//     A message that breaks a limit is returned to its sender. One that cannot be taken for the moment
+//     stays, and is tried again after pickup_retry_time.
 // SECURITY
 //     pickup reads what any local user wrote. It runs as mail_owner, may open nothing but the two
 //     directories, and talks to qmgr(8) alone. It can be run in a chroot.
@@ -47,7 +48,6 @@ namespace posthouse::pickup {
 namespace {
 
 constexpr size_t most_at_a_time = 20; // their syncs run beside each other
-constexpr Duration retry_delay = Duration::seconds(30);
 
 class PickupProgram final : public service::Program {
 public:
@@ -74,6 +74,7 @@ private:
     bool look_ = true;
     bool busy_ = false;
     bool retry_ = false; // something waits for another attempt
+    Duration retry_time_;
     std::unordered_set<std::string> in_hand_; // being taken, or stuck
     size_t running_ = 0;
     std::unique_ptr<TaskGroup> takes_; // last: the tasks use what stands above
@@ -125,6 +126,7 @@ Result<void> PickupProgram::started(service::Context& context)
     drops_->mail_name = context.config.text("mail_name");
     drops_->detect_smtputf8 = detects_smtputf8(context.config);
     drops_->bounce_size_limit = static_cast<size_t>(context.config.number("bounce_size_limit"));
+    retry_time_ = context.config.duration("pickup_retry_time");
     changed_ = std::make_unique<Event>(context.loop);
     takes_ = std::make_unique<TaskGroup>(context.loop);
     client_->prefetch();
@@ -167,7 +169,7 @@ Task<void> PickupProgram::work(service::Context& context)
         if (tables_->stale())
             context.retire();
         if (!std::exchange(look_, false)) {
-            const Deadline until = retry_ ? Deadline::after(retry_delay) : Deadline::never();
+            const Deadline until = retry_ ? Deadline::after(retry_time_) : Deadline::never();
             const bool notified = co_await changed_->wait(until);
             if (!notified)
                 look_ = std::exchange(retry_, false);
