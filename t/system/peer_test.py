@@ -107,7 +107,7 @@ class Postfix:
         with open(os.path.join(self.etc, "main.cf"), "w") as main:
             main.write("compatibility_level = 3.6\nqueue_directory = {0}/spool\ndata_directory = {0}/lib\n"
                        "command_directory = /usr/sbin\ndaemon_directory = /usr/lib/postfix/sbin\nmail_owner = postfix\n"
-                       "setgid_group = postdrop\nmaillog_file = {0}/mail.log\nmaillog_file_prefixes = /var, /tmp\n"
+                       "setgid_group = postdrop\nmaillog_file = {0}/mail.log\nmaillog_file_prefixes = {0}\n"
                        "myhostname = postfix.test.example\nmydestination =\nmynetworks = 127.0.0.0/8\n"
                        "inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nalias_maps =\nalias_database =\n"
                        "relayhost = [127.0.0.1]:{1}\nmessage_size_limit = 60000000\nsmtp_line_length_limit = 0\n"
