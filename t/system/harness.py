@@ -621,5 +621,7 @@ def main():
         unittest.main(verbosity=2)
     finally:
         Programs.remove()
+        for reservation in RESERVED:
+            reservation.close()
         for seconds, test in sorted(TestCase.took, reverse=True)[:3]:
             print("%6.1f s  %s" % (seconds, test), file=sys.stderr)
