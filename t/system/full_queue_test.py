@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 import harness
-from fault_test import CANNOT_MOUNT
+from faults import CANNOT_MOUNT
 
 LIMITS = "message_size_limit = 20000\nbounce_size_limit = 1000\ndefault_process_limit = 1\n"
 
