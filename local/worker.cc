@@ -148,8 +148,10 @@ void Worker::take_part_in_work()
 MailboxResult Worker::deliver(const Packet& packet)
 {
     auto job = MailboxJob::decode(packet.body);
-    if (!job || !packet.file)
+    if (!job)
         return MailboxResult(MailboxResult::Status::Deferred, "4.3.0", "delivery worker: malformed job");
+    if (!packet.file)
+        return MailboxResult(MailboxResult::Status::Deferred, "4.3.0", "delivery worker: no file descriptor left for the message");
     if (const char* why = mandate_.refusal(*job))
         return MailboxResult(MailboxResult::Status::Deferred, "4.3.0",
                              cat("delivery worker: refused ", job->path, ": ", why));
