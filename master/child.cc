@@ -59,11 +59,17 @@ Result<Child> Child::start(const ChildCommand& command)
     // Made before fork: after it, only what is safe in a signal handler is safe.
     const std::vector<char*> arguments = pointers(command.arguments);
     const std::vector<char*> environment = pointers(command.environment);
+    // A signal that is meant for the child must not find master's handlers there: become_program() lets it in.
+    sigset_t all, before;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
     const pid_t pid = ::fork();
-    if (pid < 0)
-        return Error::system("fork", errno);
+    const int fault = errno;
     if (pid == 0)
         become_program(command, theirs.get(), const_cast<char**>(arguments.data()), const_cast<char**>(environment.data()));
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (pid < 0)
+        return Error::system("fork", fault);
     return Child(pid, std::move(ours));
 }
 
