@@ -45,6 +45,7 @@ Task<void> Agent::serve()
         if (!ended && ended.error().kind() != ErrorKind::Disconnected)
             log::warning("connection with the queue manager: ", ended.error().full_text());
         // What is under way can no longer be reported: end it while that avoids a second copy.
+        give_up_all();
         deliveries_.cancel_all();
     }
     co_await deliveries_.drained();
@@ -59,9 +60,18 @@ void Agent::stop(Stop how)
     if (how == Stop::WhenDone)
         return;
     stopping_ = true;
+    give_up_all();
     for (const auto& [serial, running] : running_)
         if (!running->delivery.sending())
             running->task.cancel_all();
+}
+
+// Tasks end at the end of this turn of the loop. Until then a host's go-ahead may arrive, and what is sent in reply
+// to it would make a second copy.
+void Agent::give_up_all()
+{
+    for (const auto& [serial, running] : running_)
+        running->delivery.give_up();
 }
 
 Task<Result<void>> Agent::receive_requests()

@@ -33,6 +33,7 @@ private:
     Task<void> deliver(queue::DeliveryRequest request);
     class Running;
     Task<void> attempt(Running& running);
+    void give_up_all();
 
     Loop& loop_;
     ThreadPool& pool_;

@@ -23,10 +23,13 @@ Task<queue::DeliveryDone> Delivery::run()
     if (!over())
         co_await search();
     queue::DeliveryDone done(request_.serial);
-    if (!cancelled_)
+    const bool handed_back = results_.given_up && !results_.all_settled();
+    if (!cancelled_ && !handed_back)
         results_.finish();
     done.outcomes = results_.take_new();
-    if (!results_.site.empty() && !results_.site.permanent) {
+    if (handed_back) {
+        done.site = queue::SiteStatus::AgentBusy;
+    } else if (!results_.site.empty() && !results_.site.permanent) {
         done.site = queue::SiteStatus::SiteFailed;
         done.site_dsn = results_.site.dsn;
         done.site_text = results_.site.text;

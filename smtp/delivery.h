@@ -30,6 +30,8 @@ public:
     void cancel() { cancelled_ = true; }
     // A host is getting the content, or is about to answer for it: to end now may make a second copy.
     bool sending() const { return results_.sending; }
+    // What is being sent comes to its end, nothing else is begun: the rest is qmgr's again.
+    void give_up() { results_.given_up = true; }
 
 private:
     Task<void> use_kept_session();
@@ -38,7 +40,7 @@ private:
     Task<bool> transact(std::unique_ptr<Session> session);
     bool was_tried(const net::SocketAddress& address) const;
     void not_found(const Error& error);
-    bool over() const { return cancelled_ || results_.all_settled(); }
+    bool over() const { return cancelled_ || results_.given_up || results_.all_settled(); }
     void report_settled();
 
     Loop& loop_;

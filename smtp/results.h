@@ -36,7 +36,8 @@ public:
     // Outcomes settled since the last call.
     std::vector<queue::RecipientOutcome> take_new();
 
-    bool sending = false; // from the host's go-ahead for the content to its last answer
+    bool sending = false;  // from the host's go-ahead for the content to its last answer
+    bool given_up = false; // from now on no content is begun and no host tried
 
     // The last trouble with a host as a whole; empty when a session went well.
     Trouble site;

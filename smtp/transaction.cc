@@ -47,6 +47,8 @@ Task<Transaction::End> Transaction::run()
     }
     if (got_354_ && accepted_.empty()) {
         co_await send_nothing();
+    } else if (got_354_ && results_.given_up) {
+        session_.broken = true;
     } else if (got_354_) {
         results_.sending = true;
         co_await send_message();

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <map>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 using namespace posthouse;
@@ -53,6 +54,23 @@ Message receive(Client& client, Pair& pair)
     auto message = Message::from_frame(*frame);
     REQUIRE(message);
     return std::move(*message);
+}
+
+// Where there is a page cache to empty, or to read from without a thread.
+UniqueFd file_on_disk(const queue::DeliveryRequest& request, std::string_view content)
+{
+    char path[] = "/var/tmp/content-XXXXXX";
+    UniqueFd file(::mkstemp(path));
+    REQUIRE(file);
+    ::unlink(path);
+    REQUIRE(pwrite_all(file.get(), content, request.content.offset));
+    return file;
+}
+
+Task<void> stop_when_readable(Watch& watch, smtp_client::Agent& agent)
+{
+    (void)co_await watch.readable(Deadline::never());
+    agent.stop(smtp_client::Agent::Stop::Soon);
 }
 
 } // namespace
@@ -110,14 +128,9 @@ TEST_CASE("content that has to come from the disk is sent whole, in one write or
         Client client;
         Peer peer(client.loop, {hello + transaction});
         auto request = client.request(bracketed(peer), {"a@b.example"}, content);
-        char path[] = "/var/tmp/content-XXXXXX"; // where there is a page cache to empty
-        UniqueFd file(::mkstemp(path));
-        REQUIRE(file);
-        ::unlink(path);
-        REQUIRE(pwrite_all(file.get(), content, request.content.offset));
-        REQUIRE(::fsync(file.get()) == 0);
-        REQUIRE(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED) == 0);
-        request.file = std::move(file);
+        request.file = file_on_disk(request, content);
+        REQUIRE(::fsync(request.file.get()) == 0);
+        REQUIRE(::posix_fadvise(request.file.get(), 0, 0, POSIX_FADV_DONTNEED) == 0);
         const auto done = client.deliver(std::move(request));
         CHECK(done.outcomes.at(0).status == DeliveryStatus::Delivered);
         REQUIRE(peer.contents.size() == 1);
@@ -160,6 +173,84 @@ TEST_CASE("an agent that is to end soon gives back what is not being sent, keeps
     for (int i = 0; i < 10 && !pair.served; ++i)
         client.loop.run_once(Duration::milliseconds(10));
     CHECK(pair.served);
+}
+
+TEST_CASE("what a host asks for at the very moment of a stop is not sent")
+{
+    Client client;
+    const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), length) == 0);
+    REQUIRE(::listen(listener.get(), 1) == 0);
+    REQUIRE(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0);
+    Pair pair(client);
+    receive<queue::AgentHello>(client, pair);
+    const std::string nexthop = cat("[127.0.0.1]:", ntohs(address.sin_port));
+    auto request = client.request(nexthop, {"a@b.example"}, "Subject: x\r\n\r\n");
+    request.file = file_on_disk(request, "Subject: x\r\n\r\n");
+    REQUIRE(pair.queue_manager->post(std::move(request).to_frame()));
+    UniqueFd host;
+    for (int i = 0; i < 200 && !host; ++i) {
+        client.loop.run_once(Duration::milliseconds(10));
+        host.reset(::accept(listener.get(), nullptr, nullptr));
+    }
+    const auto say = [&host](std::string_view text) {
+        REQUIRE(::send(host.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+    };
+    std::string heard;
+    const auto listen = [&] {
+        client.loop.run_once(Duration::milliseconds(10));
+        char piece[4096];
+        const ssize_t got = ::recv(host.get(), piece, sizeof piece, MSG_DONTWAIT);
+        heard.append(piece, static_cast<size_t>(got > 0 ? got : 0));
+    };
+    say("220 mx ESMTP\r\n250-mx\r\n250 PIPELINING\r\n250 Ok\r\n250 Ok\r\n");
+    for (int i = 0; i < 100 && !heard.ends_with("DATA\r\n"); ++i)
+        listen();
+    REQUIRE(heard.ends_with("DATA\r\n"));
+
+    // The end of master and the reply, in this order, in one turn of the loop.
+    int master[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, master) == 0);
+    const UniqueFd master_end(master[0]);
+    const UniqueFd child_end(master[1]);
+    Watch watch(client.loop, child_end.get());
+    TaskGroup tasks(client.loop);
+    tasks.spawn(stop_when_readable(watch, *pair.agent));
+    client.loop.run_once(Duration());
+    REQUIRE(::send(master_end.get(), "x", 1, MSG_NOSIGNAL) == 1);
+    say("354 go\r\n");
+    receive<queue::AgentLeaving>(client, pair);
+    CHECK(receive<queue::DeliveryDone>(client, pair).site == queue::SiteStatus::AgentBusy);
+    listen();
+    CHECK(heard.ends_with("DATA\r\n"));
+}
+
+TEST_CASE("a delivery that fails with its host during a stop goes to no other, and is given back")
+{
+    Client client;
+    client.names.add_mx("b.example", 10, "one.example");
+    client.names.add_mx("b.example", 20, "two.example");
+    client.names.add_address("one.example", "127.0.0.1");
+    client.names.add_address("two.example", "127.0.0.2");
+    Peer one(client.loop, {"S: 220 mx ESMTP\nC: EHLO\nS: 250-mx\nS: 250 PIPELINING\nC: MAIL\nC: RCPT\nC: DATA\n"
+                           "S: 250 Ok\nS: 250 Ok\nS: 354 go\nD\nWAIT\nS: 451 not now\n"});
+    Peer two(client.loop, {hello + transaction}, "127.0.0.2", one.port());
+    Pair pair(client);
+    receive<queue::AgentHello>(client, pair);
+    REQUIRE(pair.queue_manager->post(client.request(cat("b.example:", one.port()), {"a@b.example"}).to_frame()));
+    for (int i = 0; i < 200 && one.contents.empty(); ++i)
+        client.loop.run_once(Duration::milliseconds(10));
+    REQUIRE(one.contents.size() == 1);
+    pair.agent->stop(smtp_client::Agent::Stop::Soon);
+    receive<queue::AgentLeaving>(client, pair);
+    const auto done = receive<queue::DeliveryDone>(client, pair);
+    CHECK(done.site == queue::SiteStatus::AgentBusy);
+    CHECK(done.outcomes.empty());
+    CHECK(two.connections == 0);
 }
 
 TEST_CASE("when the queue manager goes away deliveries under way are given up")
