@@ -7,6 +7,7 @@ import os
 import random
 import re
 import socket
+import subprocess
 import threading
 import time
 
@@ -141,12 +142,15 @@ class Dropper(threading.Thread):
             recipients = self.choose(self.rng)
             number = self.ledger.begin(recipients)
             content = make_message(number, self.rng.randint(100, 5000), self.rng).replace(b"\r\n", b"\n")
-            done = self.post.tool("sendmail", "-i", "-f", "sender@example.com", *recipients, input=content, check=False)
-            if done.returncode == 0:
+            try:
+                done = self.post.tool("sendmail", "-i", "-f", "sender@example.com", *recipients, input=content, check=False)
+            except subprocess.TimeoutExpired:
+                done = None
+            if done and done.returncode == 0:
                 self.ledger.acknowledge(number, b"dropped")
             else:
                 with self.ledger.lock:
-                    self.ledger.errors["sendmail %d" % done.returncode] += 1
+                    self.ledger.errors["sendmail %s" % (done.returncode if done else "too slow")] += 1
             time.sleep(0.1)
 
 
