@@ -286,7 +286,7 @@ class TimeOuts(harness.TestCase):
                 one = waiting.enter_context(socket.socket())
                 one.setblocking(False)
                 one.connect_ex(address)
-            with harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d\nsmtp_connect_timeout = 2s\n" % address[1]) as post:
+            with harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d\nsmtp_connect_timeout = 1s\n" % address[1]) as post:
                 post.send(SENDER, ["a@far.example"], "Hello.")
                 post.wait_log(r"connect to 127\.0\.0\.1\[127\.0\.0\.1\]:%d: Connection timed out" % address[1])
                 post.wait_log(r"to=<a@far\.example>, relay=none, .*dsn=4\.4\.1, status=deferred \(connect to .*timed out\)")
@@ -371,24 +371,34 @@ class Content(harness.TestCase):
 
 class Interruptions(harness.TestCase):
     @staticmethod
-    def slow_sink(seconds):
-        return harness.SinkServer(lambda verb, _: time.sleep(seconds) if verb == "END" else None)
+    def holding_sink(release):
+        """Does not say what becomes of the content before the event."""
+        return harness.SinkServer(lambda verb, _: None if verb != "END" or release.wait(60) else "451 4.3.0 too late")
 
     def test_54_a_reload_lets_a_delivery_come_to_its_end(self):
-        with self.slow_sink(3) as sink, harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d" % sink.port) as post:
+        release = threading.Event()
+        with self.holding_sink(release) as sink, harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d" % sink.port) as post:
             post.send(SENDER, ["a@far.example"], "Hello.")
             self.wait_until(lambda: "DATA" in sink.commands, "the dialogue")
+            before = set(post.pids("smtp"))
             post.reload()
-            post.wait_log(r"to=<a@far.example>.* status=sent ")
+            # Other mail is for another process, once those that ran are to end.
+            post.send(SENDER, ["b@far.example"], "Hello.")
+            self.wait_until(lambda: set(post.pids("smtp")) - before, "a new process")
+            release.set()
+            for name in "ab":
+                post.wait_log(r"to=<%s@far.example>.* status=sent " % name)
             post.wait_queue(0)
-            self.assertEqual(len(sink.messages), 1)
+            self.assertEqual(len(sink.messages), 2)
             self.assertNotIn("status=deferred", post.log())
 
     def test_31_a_client_that_is_killed_after_the_final_dot_loses_no_mail(self):
-        with self.slow_sink(2) as sink, harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d" % sink.port) as post:
+        release = threading.Event()
+        with self.holding_sink(release) as sink, harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d" % sink.port) as post:
             post.send(SENDER, ["a@far.example"], "Hello.")
             self.wait_until(lambda: "DATA" in sink.commands, "the dialogue")
             post.kill("smtp")
+            release.set()
             post.wait_log(r"to=<a@far.example>.* status=sent ")
             post.wait_queue(0)
             self.assertIn(len(sink.messages), (1, 2))  # the one window in which a second copy is possible

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""An instance as its administrator sees it: start, stop, reload, status, check, and what crashes do."""
+"""An instance as its administrator sees it: start, reload, status, check, and what crashes do."""
 import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 import unittest
 
@@ -138,81 +137,6 @@ class Check(harness.TestCase):
             post.wait_log(r"posthouse/backup\[\d+\]: warning: disk nearly full")
 
 
-class Stop(harness.TestCase):
-    def test_stop_ends_every_process_and_soon(self):
-        with harness.Instance(self) as post:
-            post.send("you@example.org", ["friend@example.com"], "Hello.")
-            post.wait_mail("friend")
-            pids = post.pids() + [post.master_pid()]
-            begin = time.monotonic()
-            post.stop()
-            self.assertLess(time.monotonic() - begin, 5 * harness.PATIENCE / 20)
-            harness.wait_until(lambda: not any(map(harness.alive, pids)), "no process is left", 2)
-
-    def test_stop_tells_an_idle_client_421(self):
-        with harness.Instance(self) as post, harness.Dialogue(post.port) as client:
-            self.assertEqual(client.reply()[0], 220)
-            post.stop()
-            self.assertEqual(client.reply()[0], 421)
-
-    def test_a_stop_after_a_long_quiet_time_is_as_patient_as_any(self):
-        with harness.Instance(self) as post:
-            time.sleep(16)
-            post.stop()
-            self.assertNotIn("killing", post.log())
-
-    def test_abort_kills_all_and_loses_nothing(self):
-        with harness.Instance(self, main_cf="defer_transports = virtual\n") as post:
-            queue_id = post.send_id("you@example.org", ["friend@example.com"], "Hello.")
-            post.tool("posthouse", "abort")
-            harness.wait_until(lambda: post.tool("posthouse", "status", check=False).returncode, "it has ended")
-            post.start()
-            self.assertEqual([entry["queue_id"] for entry in post.wait_queue(1)], [queue_id])
-
-    def content_begun(self, post):
-        client = harness.Dialogue(post.port, timeout=30)
-        self.addCleanup(client.close)
-        client.reply()
-        for command in ("EHLO client.example", "MAIL FROM:<you@example.org>", "RCPT TO:<friend@example.com>", "DATA"):
-            client.send(command + "\r\n")
-            client.reply()
-        client.send("Subject: slow\r\n\r\nfirst line\r\n")
-        return client
-
-    def test_a_message_that_comes_in_during_a_stop_is_taken_before_the_queue_manager_ends(self):
-        with harness.Instance(self) as post:
-            client = self.content_begun(post)
-            for _ in range(3):
-                post.tool("posthouse", "reload")
-            stopping = threading.Thread(target=post.stop)
-            stopping.start()
-            post.wait_log("terminating on signal")
-            time.sleep(2)
-            self.assertEqual(len(post.pids("qmgr")), 1)
-            client.send("last line\r\n.\r\n")
-            self.assertEqual(client.reply()[0], 250)
-            self.assertEqual(client.reply()[0], 421)
-            stopping.join()
-            post.start()
-            post.wait_mail("friend")
-
-    def test_a_stop_tells_421_to_a_client_that_does_not_end_its_message(self):
-        with harness.Instance(self) as post:
-            client = self.content_begun(post)
-            begun = time.monotonic()
-            post.stop()
-            self.assertLess(time.monotonic() - begun, 15)
-            self.assertEqual(client.reply()[0], 421)
-
-    def test_stop_without_a_start_says_so(self):
-        post = harness.Instance(self)
-        try:
-            done = post.tool("posthouse", "stop", check=False)
-            self.assertEqual((done.returncode, done.stderr), (1, "posthouse: the mail system is not running\n"))
-        finally:
-            post.close()
-
-
 class Shortage(harness.TestCase):
     @unittest.skipIf(harness.SANITIZED, "the sanitizer opens a pipe to look at memory")
     def test_a_program_out_of_descriptors_neither_spins_nor_stops_accepting_for_good(self):
@@ -308,14 +232,15 @@ class Reload(harness.TestCase):
 
 class Crash(harness.TestCase):
     def test_a_killed_program_is_started_again_when_it_is_needed(self):
-        for program in ("smtpd", "qmgr", "virtual"):
-            with self.subTest(program), harness.Instance(self) as post:
-                post.send("you@example.org", ["friend@example.com"], "One.")
-                post.wait_mail("friend", 1)
-                self.assertTrue(post.kill(program))
-                harness.wait_until(lambda: post.answers(post.port), "smtpd answers")
-                post.send("you@example.org", ["friend@example.com"], "Two.")
-                post.wait_mail("friend", 2)
+        with harness.Instance(self) as post:
+            for program in ("smtpd", "qmgr", "virtual"):
+                with self.subTest(program):
+                    post.send("you@example.org", [program + "@example.com"], "One.")
+                    post.wait_mail(program, 1)
+                    self.assertTrue(post.kill(program))
+                    harness.wait_until(lambda: post.answers(post.port), "smtpd answers")
+                    post.send("you@example.org", [program + "@example.com"], "Two.")
+                    post.wait_mail(program, 2)
 
     def test_a_program_that_cannot_start_is_throttled_and_the_others_go_on(self):
         post = harness.Instance(self, master_cf="127.0.0.1:%d inet n - n - - smtpd -o mynetworks=static\n"

@@ -7,6 +7,7 @@ SYSTEM_TESTS += %reldir%/queue_test.py
 SYSTEM_TESTS += %reldir%/address_test.py
 SYSTEM_TESTS += %reldir%/client_test.py
 SYSTEM_TESTS += %reldir%/sendmail_test.py
+SYSTEM_TESTS += %reldir%/stop_test.py
 SYSTEM_TESTS += %reldir%/postconf_test.py
 SYSTEM_TESTS += %reldir%/table_test.py
 SYSTEM_TESTS += %reldir%/clients_test.py

@@ -8,7 +8,6 @@ import pwd
 import re
 import signal
 import subprocess
-import threading
 import time
 
 import harness
@@ -234,63 +233,6 @@ class Waiting(harness.TestCase):
                 self.assertEqual(recipients(sink), ["friend%d@far.example" % n for n in range(10)])
 
 
-class Stopping(harness.TestCase):
-    def test_a_message_that_waits_for_its_answer_when_the_system_stops_arrives_once(self):
-        seen = threading.Event()
-
-        def answer(verb, argument):
-            if verb == "END":
-                seen.set()
-                time.sleep(12)
-        with harness.SinkServer(answer) as sink:
-            with harness.Instance(self, main_cf=relay_to(sink.port, SLOW + "stop_deadline = 40s\n")) as post:
-                queue_id = post.send_id(SENDER, ["friend@far.example"], "Hello.")
-                self.assertTrue(seen.wait(20))
-                post.stop()
-                post.wait_log(r"%s: to=<friend@far.example>.* status=sent " % queue_id)
-                post.start()
-                post.wait_queue(0)
-                self.assertEqual(recipients(sink), ["friend@far.example"])
-
-    def test_a_bounce_that_is_due_when_the_system_stops_is_written_first(self):
-        seen = threading.Event()
-
-        def answer(verb, argument):
-            if verb == "END":
-                seen.set()
-                time.sleep(3)
-                return "550 5.7.1 not this"
-        with harness.SinkServer(answer) as sink:
-            with harness.Instance(self, main_cf=relay_to(sink.port, SLOW)) as post:
-                queue_id = post.send_id(SENDER, ["friend@far.example"], "Hello.")
-                self.assertTrue(seen.wait(20))
-                post.stop()
-                post.wait_log(r"%s: sender non-delivery notification: " % queue_id)
-                post.start()
-                self.assertIn("not this", post.wait_mail("sender")[0])
-                post.wait_queue(0)
-                self.assertEqual(len(post.mail("sender")), 1)
-
-    def test_what_is_not_being_sent_yet_does_not_hold_up_a_stop_and_is_tried_after_the_start(self):
-        connected, greet = threading.Event(), threading.Event()
-
-        def answer(verb, argument):
-            if verb == "CONNECT":
-                connected.set()
-                greet.wait(60)
-        with harness.SinkServer(answer) as sink:
-            with harness.Instance(self, main_cf=relay_to(sink.port, SLOW + "stop_deadline = 40s\n")) as post:
-                post.send(SENDER, ["friend@far.example"], "Hello.")
-                self.assertTrue(connected.wait(20))
-                began = time.monotonic()
-                post.stop()
-                self.assertLess(time.monotonic() - began, 9)
-                greet.set()
-                post.start()
-                self.wait_until(lambda: sink.messages, "delivery after the start")
-                self.assertNotIn("status=deferred", post.log())
-
-
 class Holding(harness.TestCase):
     def test_held_mail_is_marked_and_waits_for_release(self):
         with harness.SinkServer(refuse({"@": "450 4.2.0 later"})) as sink:
@@ -413,7 +355,7 @@ class Bouncing(harness.TestCase):
             self.assertEqual([e["queue_id"] for e in post.wait_queue(1)], [mail_id])
 
     def test_34_one_delay_warning_for_each_message(self):
-        with harness.Instance(self, main_cf=relay_to(harness.free_port(), "delay_warning_time = 1s\n")) as post:
+        with harness.Instance(self, main_cf=relay_to(harness.free_port(), "delay_warning_time = 1s\nmaximal_backoff_time = 1s\n")) as post:
             queue_id = post.send_id(SENDER, ["friend@far.example"], "Hello.")
             warning = self.bounce(post)
             self.assertIn("Action: delayed", str(warning))

@@ -355,7 +355,7 @@ class Limits(harness.TestCase):
             with harness.Dialogue(post.port) as deaf:
                 deaf.reply()
                 deaf.command("EHLO client.example")
-                deaf.socket.settimeout(1)
+                deaf.socket.settimeout(0.3)
                 try:
                     for _ in range(2000):
                         deaf.send("RSET\r\n" * 1000)
