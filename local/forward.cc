@@ -35,14 +35,8 @@ mail::Envelope Forwarder::envelope_for(const queue::DeliveryRequest& request, si
         mail::Recipient recipient(address);
         recipient.original = old.original.empty() ? old.address : old.original;
         if (!list) {
-            // Success was reported with this expansion, RFC 3461 5.2.7.1.
             recipient.orcpt = old.orcpt;
-            recipient.notify = old.notify;
-            if (recipient.notify & mail::NotifySuccess) {
-                recipient.notify = static_cast<uint8_t>(recipient.notify & ~mail::NotifySuccess);
-                if (recipient.notify == mail::NotifyDefault)
-                    recipient.notify = mail::NotifyNever;
-            }
+            recipient.notify = mail::notify_of_members(old.notify);
         }
         envelope.recipients.push_back(std::move(recipient));
     }

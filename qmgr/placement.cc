@@ -93,6 +93,12 @@ Task<void> Scheduler::hand_out(Message& message)
 
 Task<void> Scheduler::hand_out_one(Message& message, uint32_t index, Placements& placements)
 {
+    if (message.recipients[index].notify & mail::NotifyExpanded) {
+        queue::RecipientOutcome outcome(0, index, queue::DeliveryStatus::Delivered, "2.0.0", "alias expanded");
+        outcome.action = queue::DeliveryAction::Expanded;
+        settle_here(message, std::move(outcome));
+        co_return;
+    }
     const std::string address = message.recipients[index].address;
     if (!message.envelope.content_filter.empty()) {
         queue::Route filter(queue::AddressClass::Default, "smtp", domain_of(address), address);

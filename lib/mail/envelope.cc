@@ -20,7 +20,7 @@ constexpr uint8_t flag_8bit = 2;
 constexpr uint8_t flag_hold = 4;
 constexpr uint8_t flag_no_bounce_copy = 8;
 constexpr uint8_t all_flags = flag_smtputf8 | flag_8bit | flag_hold | flag_no_bounce_copy;
-constexpr uint8_t all_notify = NotifyNever | NotifySuccess | NotifyFailure | NotifyDelay;
+constexpr uint8_t all_notify = NotifyNever | NotifySuccess | NotifyFailure | NotifyDelay | NotifyExpanded;
 constexpr uint8_t all_trace = TraceVerify | TraceDelivery;
 constexpr size_t smallest_recipient = 3 * 4 + 1;
 constexpr size_t fixed_bytes = 1 + 8 + 1 + 1 + 1 + 4; // version, arrival, return, flags, trace, recipient count
@@ -197,6 +197,14 @@ Result<Envelope> decode_envelope(std::string_view bytes, const EnvelopeLimits& l
     if (!reader.ok() || reader.left() > 0)
         return Error(ErrorKind::Corrupt, "envelope is damaged");
     return envelope;
+}
+
+uint8_t notify_of_members(uint8_t notify)
+{
+    if (!(notify & NotifySuccess))
+        return notify;
+    const auto rest = static_cast<uint8_t>(notify & ~NotifySuccess);
+    return rest == NotifyDefault ? static_cast<uint8_t>(NotifyNever) : rest;
 }
 
 bool has_8bit_address(const Envelope& envelope)

@@ -16,14 +16,18 @@
 
 namespace posthouse::mail {
 
-// RFC 3461 section 4.1; values are stored in queue files.
+// RFC 3461 section 4.1, and a mark of ours; values are stored in queue files.
 enum Notify : uint8_t {
     NotifyDefault = 0,
     NotifyNever = 1,
     NotifySuccess = 2,
     NotifyFailure = 4,
     NotifyDelay = 8,
+    NotifyExpanded = 16, // the alias that recipients beside it stand for: nothing goes there, its sender hears of it
 };
+
+// What the members of an alias inherit: success has been reported with the expansion (RFC 3461 section 5.2.7.1).
+uint8_t notify_of_members(uint8_t notify);
 
 enum class Return : uint8_t { Unspecified = 0, Full = 1, Headers = 2 };
 

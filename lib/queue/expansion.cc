@@ -125,7 +125,7 @@ Result<std::unique_ptr<Expander>> Expander::open(const config::Config& config, c
 Task<Result<std::vector<mail::Recipient>>> Expander::expand(mail::Recipient recipient)
 {
     std::vector<mail::Recipient> expanded;
-    if (empty()) {
+    if (empty() || (recipient.notify & mail::NotifyExpanded)) {
         expanded.push_back(std::move(recipient));
         co_return std::move(expanded);
     }
@@ -139,6 +139,12 @@ Task<Result<std::vector<mail::Recipient>>> Expander::expand(mail::Recipient reci
             continue;
         expanded.push_back(recipient);
         expanded.back().address = std::move(address);
+    }
+    if (expanded.size() > 1 && (recipient.notify & mail::NotifySuccess)) {
+        for (mail::Recipient& member : expanded)
+            member.notify = mail::notify_of_members(recipient.notify);
+        recipient.notify = mail::NotifySuccess | mail::NotifyExpanded;
+        expanded.push_back(std::move(recipient));
     }
     co_return std::move(expanded);
 }

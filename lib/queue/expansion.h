@@ -27,7 +27,8 @@ public:
     Expander& operator=(const Expander&) = delete;
 
     // The recipient itself when nothing matches. Each result keeps original, orcpt and notify of
-    // `recipient`. Equal results (the domain ignoring case) appear once.
+    // `recipient`. Equal results (the domain ignoring case) appear once. An alias of several members whose sender wants
+    // to hear of success is among the results, marked NotifyExpanded.
     Task<Result<std::vector<mail::Recipient>>> expand(mail::Recipient recipient);
 
     bool empty() const; // no table: expand() never changes anything

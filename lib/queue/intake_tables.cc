@@ -91,7 +91,8 @@ Task<Result<void>> IntakeTables::Impl::add_copies(mail::Envelope& envelope)
         copies.push_back(always_bcc);
     CO_CHECK(co_await find_copy(*sender_bcc, envelope.sender, copies));
     for (const mail::Recipient& recipient : envelope.recipients)
-        CO_CHECK(co_await find_copy(*recipient_bcc, recipient.address, copies));
+        if (!(recipient.notify & mail::NotifyExpanded))
+            CO_CHECK(co_await find_copy(*recipient_bcc, recipient.address, copies));
     if (copies.empty())
         co_return Result<void>();
 
@@ -129,6 +130,8 @@ Task<Result<std::vector<mail::Recipient>>> IntakeTables::Impl::expand_all(std::v
             std::string key = duplicate_key(each.address);
             if (keep_original)
                 append_to(key, '\n', duplicate_key(each.original));
+            if (each.notify & mail::NotifyExpanded)
+                key.append("\nexpanded");
             if (seen.insert(std::move(key)).second)
                 all.push_back(std::move(each));
         }

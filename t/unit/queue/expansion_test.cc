@@ -133,6 +133,34 @@ TEST_CASE("results keep what the recipient came with")
     }
 }
 
+TEST_CASE("33: an alias of several members is told as expanded, and its members report no success")
+{
+    Expansion expansion("virtual_alias_maps = inline:{ { a@v.example = b@v.example, c@v.example }, { one@v.example = b@v.example } }\n");
+    mail::Recipient recipient("a@v.example");
+    recipient.notify = mail::NotifySuccess | mail::NotifyFailure;
+    auto results = expansion.of(recipient);
+    REQUIRE(results);
+    REQUIRE(results->size() == 3);
+    CHECK((*results)[0].notify == mail::NotifyFailure);
+    CHECK((*results)[1].notify == mail::NotifyFailure);
+    CHECK((*results)[2].address == "a@v.example");
+    CHECK((*results)[2].notify == (mail::NotifySuccess | mail::NotifyExpanded));
+    // Once expanded, it stays: a message that is queued anew passes here again.
+    auto again = expansion.of((*results)[2]);
+    REQUIRE(again);
+    CHECK(again->size() == 1);
+
+    recipient.notify = mail::NotifySuccess;
+    results = expansion.of(recipient);
+    REQUIRE(results);
+    CHECK(results->front().notify == mail::NotifyNever);
+    recipient.address = "one@v.example";
+    results = expansion.of(recipient);
+    REQUIRE(results);
+    REQUIRE(results->size() == 1);
+    CHECK(results->front().notify == mail::NotifySuccess);
+}
+
 TEST_CASE("a table that fails is a temporary error")
 {
     Expansion expansion("virtual_alias_maps = fail:x\n");
