@@ -605,6 +605,14 @@ class TestCase(unittest.TestCase):
         finally:
             TestCase.took.append((time.monotonic() - begun, self.id()))
 
+    def assertListEqual(self, list1, list2, msg=None):
+        """The module's own takes minutes to show how two long lists differ."""
+        if list1 == list2 or len(list1) + len(list2) < 1000:
+            return super().assertListEqual(list1, list2, msg)
+        at = next((i for i, (a, b) in enumerate(zip(list1, list2)) if a != b), min(len(list1), len(list2)))
+        self.fail("lists of %d and %d differ from %d on: %r, %r" % (len(list1), len(list2), at, list1[at:at + 3],
+                                                                   list2[at:at + 3]))
+
     def wait_until(self, condition, what, seconds=None):
         return wait_until(condition, what, seconds)
 

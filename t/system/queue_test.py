@@ -229,6 +229,8 @@ class Waiting(harness.TestCase):
                     if number == 5:
                         self.assertEqual(post.kill("qmgr"), 1)
                 sink.answer = None
+                # What smtpd has taken meanwhile is in the queue when the new queue manager has heard of it.
+                self.wait_until(lambda: len(sink.messages) >= 10, "delivery of all")
                 post.wait_queue(0)
                 self.assertEqual(recipients(sink), ["friend%d@far.example" % n for n in range(10)])
 
@@ -379,6 +381,18 @@ class Bouncing(harness.TestCase):
             report = self.bounce(post)
             self.assertIn("Action: delivered", str(report))
             post.wait_log(r"%s: sender delivery status notification: \w+" % queue_id)
+
+    def test_33_notify_success_for_a_virtual_alias_of_several_is_reported_once_as_expanded(self):
+        alias = "virtual_alias_maps = inline:{{ {{ team@example.com = one@example.com, two@example.com }} }}\n"
+        with harness.Instance(self, main_cf=alias) as post:
+            post.send(SENDER, ["team@example.com"], "Hello.", rcpt_options=["NOTIFY=SUCCESS"])
+            report = str(self.bounce(post))
+            self.assertIn("Final-Recipient: rfc822; team@example.com", report)
+            self.assertIn("Action: expanded", report)
+            post.wait_mail("one")
+            post.wait_mail("two")
+            post.wait_queue(0)
+            self.assertEqual(len(post.mail("sender")), 1)
 
     def test_33_notify_success_is_reported_as_relayed_where_the_next_host_knows_no_dsn(self):
         plain = lambda verb, argument: "250-sink.test.example\r\n250 PIPELINING" if verb == "EHLO" else None
