@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-"""A disk that fails or is full. inject.py makes system calls of the shipped programs fail."""
+"""A disk that fails or is full, and a log that cannot be written. inject.py makes system calls of the shipped programs fail."""
 import glob
 import os
 import signal
-import subprocess
 import time
 import unittest
 
 import harness
 import inject
-from faults import CANNOT_MOUNT, ONE_OF_EACH, SENDER, Faults, relay_to
+from faults import ONE_OF_EACH, SENDER, Faults, relay_to
 
 CANNOT_TRACE = inject.why_not()
 LONG = 400000  # longer than a slot, so that it is written while it comes
@@ -109,28 +108,7 @@ class BrokenDisk(Faults):
             self.assertEqual(len(sink.messages), 2)
 
 
-class FullDisk(Faults):
-    @unittest.skipIf(CANNOT_MOUNT, CANNOT_MOUNT)
-    def test_a_full_disk_leaves_no_part_of_a_message_in_an_mbox(self):
-        post = harness.Instance(self, main_cf="virtual_mailbox_maps = inline:{{ b@example.com=b.box }}\n")
-        box = os.path.join(post.folder, "mail")
-        owner = "uid=%d,gid=%d" % (post.user.pw_uid, post.user.pw_gid)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k," + owner, "none", box], check=True)
-        self.addCleanup(post.close)
-        self.addCleanup(lambda: subprocess.run(["umount", "-l", box]))
-        post.start()
-        post.send(SENDER, ["b@example.com"], "small")
-        path = os.path.join(box, "b.box")
-        self.wait_until(lambda: os.path.exists(path) and os.path.getsize(path), "the first")
-        size = os.path.getsize(path)
-        post.send(SENDER, ["b@example.com"], ("y" * 70 + "\r\n") * 2000 + "large")
-        post.wait_log(r"to=<b@example.com>.* dsn=4.3.1, status=deferred .*No space left")
-        self.assertEqual(os.path.getsize(path), size)
-        subprocess.run(["mount", "-o", "remount,size=4m", box], check=True)
-        post.wait_queue(0)
-        with open(path) as text:
-            self.assertEqual(text.read().count("large\n"), 1)
-
+class NoLog(Faults):
     def test_a_log_that_cannot_be_written_stops_no_mail(self):
         with harness.Instance(self, main_cf="maillog_file = /dev/full\nmaillog_file_prefixes = /dev\n") as post:
             post.send(SENDER, ["user@example.com"], "unlogged")

@@ -412,8 +412,11 @@ class Privileged(harness.TestCase):
                 post.wait_log(r"to=<b@example.com>.* dsn=4.3.1, status=deferred \(write .*b.box: No space left")
                 self.assertEqual(read(box), before)
                 subprocess.run(["mount", "-o", "remount,size=4m", folder], check=True)
+                post.tool("postqueue", "-f")
                 harness.wait_until(lambda: read(box).count("\nSubject: test\n") == 2, "both")
+                post.wait_queue(0)
                 self.assertTrue(read(box).startswith(before))
+                self.assertEqual(read(box).count("\nSubject: test\n"), 2)
             finally:
                 subprocess.run(["umount", "-l", folder])
 
