@@ -237,6 +237,7 @@ class Crash(harness.TestCase):
                 with self.subTest(program):
                     post.send("you@example.org", [program + "@example.com"], "One.")
                     post.wait_mail(program, 1)
+                    post.wait_queue(0)
                     self.assertTrue(post.kill(program))
                     harness.wait_until(lambda: post.answers(post.port), "smtpd answers")
                     post.send("you@example.org", [program + "@example.com"], "Two.")

@@ -290,6 +290,7 @@ class Virtual(harness.TestCase):
         with harness.Instance(self) as post:
             post.send("you@example.org", ["box@example.com"], "before")
             post.wait_mail("box")
+            post.wait_queue(0)
             self.assertGreater(post.kill("local-spawner"), 0)
             post.kill("local-worker")
             post.send("you@example.org", ["box@example.com"], "after")
@@ -303,6 +304,7 @@ class Virtual(harness.TestCase):
             try:
                 post.send("you@example.org", ["box@example.com"], "by the worker that runs")
                 post.wait_mail("box", 2)
+                post.wait_queue(0)  # a worker that is killed before it has answered delivers again
                 post.kill("local-worker")
                 for i in range(3):
                     post.send("you@example.org", ["other@example.com"], "needs a worker")
