@@ -2,7 +2,6 @@
 """The queue as an operator sees it: waiting, retrying, holding, expiring, bouncing, telling.
 Numbers in names are those of the behaviours that are easy to get wrong."""
 import email
-import json
 import os
 import pwd
 import re
@@ -70,7 +69,7 @@ class Waiting(harness.TestCase):
             self.assertEqual(table[-1], "-- %d Kbytes in 1 Request." % (entry["message_size"] // 1024))
 
     def test_a_message_with_very_many_recipients_is_listed_and_holds_up_no_other_mail(self):
-        count = 60000  # a listing in one piece would be more than twice what a frame may have
+        count = 60000  # a listing in one piece would be more than a frame may have
         names = ["%05d-%s" % (number, "x" * 150) for number in range(count)]
         with harness.SinkServer(refuse({"-x": "450 4.2.0 later"})) as sink:
             with harness.Instance(self, main_cf=relay_to(sink.port, SLOW + "message_size_limit = 30000000\n"
