@@ -8,7 +8,9 @@
 #include "lib/log/log.h"
 #include "lib/mail/utf8.h"
 #include "lib/net/resolver.h"
+#include "lib/tls/stream.h"
 #include "smtpd/server.h"
+#include "smtpd/tls_service.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -20,23 +22,23 @@ namespace posthouse::smtpd {
 
 // In the order of the summary at the end of a session; the last row is for what is none of these.
 const Session::Command Session::commands[command_count] = {
-    {"HELO", &Session::cmd_helo, MustBeLast | Junk},
-    {"EHLO", &Session::cmd_ehlo, MustBeLast | Junk},
-    {"STARTTLS", &Session::cmd_later, MustBeLast},
+    {"HELO", &Session::cmd_helo, MustBeLast | Junk | BeforeTls},
+    {"EHLO", &Session::cmd_ehlo, MustBeLast | Junk | BeforeTls},
+    {"STARTTLS", &Session::cmd_starttls, MustBeLast | BeforeTls},
     {"AUTH", &Session::cmd_later, 0},
     {"MAIL", &Session::cmd_mail, 0},
     {"RCPT", &Session::cmd_rcpt, 0},
     {"DATA", &Session::cmd_data, MustBeLast},
     {"BDAT", &Session::cmd_bdat, 0},
     {"RSET", &Session::cmd_rset, Junk},
-    {"NOOP", &Session::cmd_noop, MustBeLast | Junk},
+    {"NOOP", &Session::cmd_noop, MustBeLast | Junk | BeforeTls},
     {"VRFY", &Session::cmd_vrfy, MustBeLast | Junk},
     {"ETRN", &Session::cmd_later, MustBeLast | Junk},
-    {"HELP", &Session::cmd_help, MustBeLast | Junk},
-    {"QUIT", &Session::cmd_quit, EndsSession},
-    {"XCLIENT", &Session::cmd_xclient, 0},
-    {"XFORWARD", &Session::cmd_xforward, 0},
-    {"UNKNOWN", &Session::cmd_unknown, 0},
+    {"HELP", &Session::cmd_help, MustBeLast | Junk | BeforeTls},
+    {"QUIT", &Session::cmd_quit, EndsSession | BeforeTls},
+    {"XCLIENT", &Session::cmd_xclient, BeforeTls},
+    {"XFORWARD", &Session::cmd_xforward, BeforeTls},
+    {"UNKNOWN", &Session::cmd_unknown, BeforeTls},
 };
 
 namespace {
@@ -110,14 +112,17 @@ Task<void> Session::serve()
         reset_mail(); // what it holds may be enough to say goodbye with
         ended = Error::system("out of memory", ENOMEM);
     }
-    if (!ended && !closing_)
+    if (!ended && !closing_ && !mute_)
         (void)co_await say_goodbye(ended.error()); // the connection may be gone
+    co_await end_tls();
     log_end(ended);
     reset_mail();
 }
 
 Task<Result<void>> Session::converse()
 {
+    if (server_.tls && server_.tls->settings().wrapper)
+        CO_CHECK(co_await start_tls());
     auto refusal = co_await welcome();
     if (refusal)
         CO_CHECK(co_await send(*refusal));
@@ -140,6 +145,16 @@ Task<Result<void>> Session::converse()
         if (reply->code == 421 || reply->code == 521 || (command.flags & EndsSession) != 0)
             closing_ = true;
         CO_CHECK(co_await send(*reply));
+        if (starting_tls_) {
+            counts_[&command - commands].good--; // until the handshake is done
+            CO_CHECK(co_await start_tls());
+            counts_[&command - commands].good++;
+            auto refused = check_client_certificate();
+            if (refused) {
+                closing_ = true;
+                CO_CHECK(co_await send(*refused));
+            }
+        }
         if (!closing_ && server_.stopping)
             co_return Error::disconnected("stopping");
         if (!closing_ && server_.settings.hard_error_limit > 0 && errors_ >= server_.settings.hard_error_limit) {
@@ -156,6 +171,11 @@ Task<Result<void>> Session::converse()
 Task<std::optional<smtp::Reply>> Session::welcome()
 {
     const Settings& settings = server_.settings;
+    auto untrusted = check_client_certificate();
+    if (untrusted) {
+        closing_ = true;
+        co_return untrusted;
+    }
     visit_ = server_.counters.connect(client_.ip, server_.loop.now());
     const bool limited = co_await limits_apply();
     const bool too_many = settings.connection_count_limit > 0 && visit_.connections() > settings.connection_count_limit;
@@ -225,6 +245,8 @@ std::optional<smtp::Reply> Session::refuse_early(const Command& command, const s
         return smtp::Reply(500, "5.5.2", "Error: bad UTF-8 syntax");
     if (access_denied_ && (command.flags & EndsSession) == 0)
         return smtp::Reply(503, "5.7.0", cat("Error: access denied for ", client_.label()));
+    if ((command.flags & BeforeTls) == 0 && must_start_tls())
+        return smtp::Reply(530, "5.7.0", "Must issue a STARTTLS command first");
     // What follows BDAT is its chunk.
     const bool is_bdat = command.handle == &Session::cmd_bdat;
     const bool may_pipeline = is_bdat || (protocol_ == "ESMTP" && (command.flags & MustBeLast) == 0);
@@ -348,6 +370,7 @@ Case Session::make_case(std::string_view where, const Mailbox* recipient)
     asked.recipient_count = mail_ ? mail_->envelope.recipients.size() : 0;
     asked.pipelined = pipelined_;
     asked.authenticated = !login_.empty();
+    asked.tls = tls_info();
     if (mail_ && !mail_->queue_id.empty())
         asked.queue_id = mail_->queue_id;
     return asked;

@@ -47,6 +47,7 @@ SEE ALSO
 #include "lib/table/table.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
+#include "smtpd/tls_service.h"
 
 namespace posthouse::smtpd {
 
@@ -79,6 +80,13 @@ Result<void> SmtpdProgram::prepare(service::Context& context)
     if (!server)
         return std::move(server.error());
     server_ = std::move(*server);
+    if (TlsService::wanted(context.config)) {
+        auto tls = TlsService::open(context.config, context.service_name, tables);
+        if (!tls)
+            return std::move(tls.error());
+        RETURN_IF_ERROR((*tls)->start_courier());
+        server_->tls = std::move(*tls);
+    }
     for (const Error& fault : server_->restrictions->faults())
         log::error(fault.full_text(), ": clients are put off with 451 4.3.5");
     server_->ask_resolver = [&context]() -> net::Resolver& { return context.resolver(); };
@@ -98,6 +106,8 @@ Result<void> SmtpdProgram::started(service::Context& context)
     server_->source = queue_.get();
     server_->free_bytes = [this] { return queue_->free_bytes(); };
     context.background.spawn(watch_tables(context, *server_));
+    if (server_->tls)
+        context.background.spawn(server_->tls->follow_files(context.loop));
     return Result<void>();
 }
 
