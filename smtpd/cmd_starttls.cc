@@ -90,6 +90,10 @@ Task<Result<void>> Session::shake_hands(Deadline deadline)
     const TlsSettings& settings = server_.tls->settings();
     if (settings.log_level >= 2)
         log::info("setting up TLS connection from ", client_.label());
+    if (!server_.tls->context()) {
+        log::warning("TLS with ", client_.label(), ": there is no certificate to be shown");
+        co_return Error::disconnected("no certificate");
+    }
     auto stream = tls::TlsStream::server(server_.tls->context(), chat_.stream());
     if (!stream) {
         log::warning("TLS with ", client_.label(), ": ", stream.error().full_text());

@@ -121,9 +121,16 @@ Task<void> Session::serve()
 
 Task<Result<void>> Session::converse()
 {
-    if (server_.tls && server_.tls->settings().wrapper)
+    auto too_much = co_await count_visit();
+    if (server_.tls && server_.tls->settings().wrapper) {
+        closing_ = too_much.has_value(); // no handshake, which is what costs, and nothing to be said without one
+        if (closing_)
+            co_return Result<void>();
         CO_CHECK(co_await start_tls());
-    auto refusal = co_await welcome();
+    }
+    auto refusal = std::move(too_much);
+    if (!refusal)
+        refusal = co_await welcome();
     if (refusal)
         CO_CHECK(co_await send(*refusal));
     while (!closing_) {
@@ -167,15 +174,10 @@ Task<Result<void>> Session::converse()
     co_return co_await chat_.flush(deadline);
 }
 
-// The greeting, or why there is none.
-Task<std::optional<smtp::Reply>> Session::welcome()
+// Why there is no greeting: smtpd_client_connection_count_limit and its kin.
+Task<std::optional<smtp::Reply>> Session::count_visit()
 {
     const Settings& settings = server_.settings;
-    auto untrusted = check_client_certificate();
-    if (untrusted) {
-        closing_ = true;
-        co_return untrusted;
-    }
     visit_ = server_.counters.connect(client_.ip, server_.loop.now());
     const bool limited = co_await limits_apply();
     const bool too_many = settings.connection_count_limit > 0 && visit_.connections() > settings.connection_count_limit;
@@ -188,6 +190,18 @@ Task<std::optional<smtp::Reply>> Session::welcome()
                               cat(settings.hostname, " Error: ", too_many ? "too many connections" : "too frequent connections",
                                   " from ", client_.address));
     }
+    co_return std::nullopt;
+}
+
+// The greeting, or why there is none.
+Task<std::optional<smtp::Reply>> Session::welcome()
+{
+    auto untrusted = check_client_certificate();
+    if (untrusted) {
+        closing_ = true;
+        co_return untrusted;
+    }
+    const Settings& settings = server_.settings;
     if (!settings.delay_reject) {
         auto refusal = co_await judge_stage(Stage::Client, "CONNECT");
         if (refusal) {

@@ -100,6 +100,7 @@ private:
     // session.cc: the dialogue.
     Task<Result<void>> converse();
     Task<Result<void>> send(const smtp::Reply& reply);
+    Task<std::optional<smtp::Reply>> count_visit();
     Task<std::optional<smtp::Reply>> welcome();
     Answer execute(const Command& command, const smtp::CommandLine& line);
     std::optional<smtp::Reply> refuse_early(const Command& command, const smtp::CommandLine& line);

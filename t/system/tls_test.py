@@ -332,6 +332,23 @@ class Wrapper(TlsTestCase):
                 self.assertEqual(client.line(), "")
                 self.assertLess(abs(time.monotonic() - begun - 1), 0.7)
 
+    def test_without_a_usable_certificate_the_connection_ends_and_the_service_lives(self):
+        with self.instance(pem="nothing\n") as post:
+            for _ in range(2):
+                with harness.Dialogue(self.wrapped) as client:
+                    self.assertEqual(client.line(), "")
+            post.wait_log("warning: TLS with unknown.127.0.0.1.: there is no certificate to be shown")
+
+    def test_who_comes_too_often_costs_no_handshake(self):
+        with self.instance(main_cf="smtpd_client_connection_count_limit = 2\nsmtpd_client_event_limit_exceptions =\n"
+                                   "smtpd_starttls_timeout = 20s\n") as post:
+            guests = [harness.Dialogue(self.wrapped) for _ in range(2)]
+            for guest in guests:
+                self.addCleanup(guest.close)
+            with harness.Dialogue(self.wrapped) as client:
+                self.assertEqual(client.line(), "")
+            post.wait_log("Connection concurrency limit exceeded: 3 from unknown.127.0.0.1.")
+
     def test_a_stop_says_421_within_tls(self):
         with self.instance() as post:
             with smtplib.SMTP_SSL("127.0.0.1", self.wrapped, context=trusting_all(), timeout=20) as client:
