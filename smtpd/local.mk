@@ -20,6 +20,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/rules.cc \
 	%reldir%/server.cc %reldir%/server.h \
 	%reldir%/session.cc %reldir%/session.h \
+	%reldir%/session_end.cc \
 	%reldir%/settings.cc %reldir%/settings.h \
 	%reldir%/tls_service.cc %reldir%/tls_service.h \
 	%reldir%/transaction.h \

@@ -101,16 +101,19 @@ private:
     Task<Result<void>> converse();
     Task<Result<void>> send(const smtp::Reply& reply);
     Task<std::optional<smtp::Reply>> count_visit();
+    Task<std::optional<smtp::Reply>> greeting();
     Task<std::optional<smtp::Reply>> welcome();
     Answer execute(const Command& command, const smtp::CommandLine& line);
     std::optional<smtp::Reply> refuse_early(const Command& command, const smtp::CommandLine& line);
     const Command& find_command(std::string_view verb) const;
     void count(const Command& command, const smtp::Reply& reply);
+    Task<bool> limits_apply();
+    Task<bool> legacy_line_ends();
+
+    // session_end.cc
     Task<Result<void>> say_goodbye(const Error& error);
     void log_end(const Result<void>& ended) const;
     std::string command_summary() const;
-    Task<bool> limits_apply();
-    Task<bool> legacy_line_ends();
 
     // cmd_hello.cc
     Answer cmd_helo(const smtp::CommandLine& line);
