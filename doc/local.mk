@@ -6,4 +6,5 @@ dist_doc_DATA = \
 	%reldir%/mailboxes.md \
 	%reldir%/private-instance.md \
 	%reldir%/queue.md \
+	%reldir%/tls.md \
 	%reldir%/trouble.md

@@ -3,6 +3,7 @@
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
 #include "lib/table/maps.h"
+#include "lib/tls/session_info.h"
 #include "smtpd/evaluation.h"
 #include "smtpd/server.h"
 
@@ -82,6 +83,9 @@ Task<Verdict> Evaluation::check_access(const Rule& rule)
     case Subject::ReverseClient:
         found = co_await find_client(*rule.maps, case_.client.reverse_name);
         break;
+    case Subject::ClientCertificate:
+        found = co_await find_certificate(*rule.maps);
+        break;
     case Subject::Helo:
         if (!case_.helo.empty())
             found = co_await find_domain(*rule.maps, case_.helo);
@@ -97,6 +101,17 @@ Task<Verdict> Evaluation::check_access(const Rule& rule)
         co_return Verdict();
     std::string result = std::move(**found);
     co_return co_await apply(std::move(result), subject);
+}
+
+// By the fingerprint of the client's certificate, then by that of its key. It need not be trusted: the entry is the trust.
+Task<table::Value> Evaluation::find_certificate(table::Maps& maps)
+{
+    if (!case_.tls || !case_.tls->has_peer_certificate())
+        co_return std::optional<std::string>();
+    table::Value found = co_await maps.lookup(case_.tls->certificate_fingerprint);
+    if (!found || *found)
+        co_return found;
+    co_return co_await maps.lookup(case_.tls->key_fingerprint);
 }
 
 // The name with its parents, then the address with its shorter prefixes: 192.0.2.1, 192.0.2, 192.0, 192.

@@ -97,6 +97,8 @@ Task<Result<smtp::Reply>> Session::ehlo_reply()
     if ((discarded & EhloSize) == 0)
         reply.add(server_.settings.message_size_limit > 0 ? cat("SIZE ", server_.settings.message_size_limit) : "SIZE");
     offer(Offer{EhloVrfy, "VRFY"});
+    if (offers_tls())
+        offer(Offer{EhloStartTls, "STARTTLS"});
     const bool xclient = co_await listed(*server_.xclient_hosts);
     if (xclient && (discarded & EhloXclient) == 0)
         reply.add(cat("XCLIENT ", smtp::xclient_names));

@@ -49,7 +49,7 @@ Session::Answer Session::cmd_help(const smtp::CommandLine&)
     co_return smtp::Reply(214, "2.0.0", names);
 }
 
-// STARTTLS, AUTH and ETRN while this server does not offer them.
+// AUTH and ETRN while this server does not offer them.
 Session::Answer Session::cmd_later(const smtp::CommandLine& line)
 {
     if (find_command(line.verb()).name == "AUTH")

@@ -4,6 +4,7 @@
 
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
+#include "lib/tls/session_info.h"
 #include "smtpd/server.h"
 
 namespace posthouse::smtpd {
@@ -19,7 +20,7 @@ constexpr Subject stage_subjects[stage_count] = {
 
 // How a refusal calls it.
 constexpr std::string_view subject_names[] = {
-    "Client host", "Unverified Client host", "Helo command", "Sender address", "Recipient address", "Data command",
+    "Client host", "Unverified Client host", "Client certificate", "Helo command", "Sender address", "Recipient address", "Data command",
     "End-of-data",
 };
 
@@ -101,6 +102,8 @@ std::string Evaluation::shown(Subject subject) const
     case Subject::Client:
     case Subject::ReverseClient:
         return cat('<', case_.client.label(), '>');
+    case Subject::ClientCertificate:
+        return cat('<', case_.tls ? case_.tls->certificate_fingerprint : std::string(), '>');
     case Subject::Helo:
         return cat('<', case_.helo, '>');
     case Subject::Sender:

@@ -12,12 +12,16 @@
 #include <string>
 #include <string_view>
 
+namespace posthouse::tls {
+struct SessionInfo;
+}
+
 namespace posthouse::smtpd {
 
 struct Server;
 
 // What a verdict speaks of.
-enum class Subject : uint8_t { Client, ReverseClient, Helo, Sender, Recipient, Data, EndOfData };
+enum class Subject : uint8_t { Client, ReverseClient, ClientCertificate, Helo, Sender, Recipient, Data, EndOfData };
 
 // An envelope address: as the client gave it, and with our domain added where it had none.
 struct Mailbox {
@@ -39,7 +43,7 @@ struct Case {
     size_t recipient_count = 0;
     bool pipelined = false;             // input after a command that must be last
     bool authenticated = false;
-    bool encrypted = false;
+    const tls::SessionInfo* tls = nullptr; // null: plain text
     // "NOQUEUE" or a queue id.
     std::string_view queue_id = "NOQUEUE";
 };
@@ -70,6 +74,7 @@ public:
     Task<Verdict> permit_mynetworks(const Rule&);
     Task<Verdict> permit_inet_interfaces(const Rule&);
     Task<Verdict> permit_sasl_authenticated(const Rule&);
+    Task<Verdict> permit_tls_clientcerts(const Rule&); // variant 1: those of a known authority
     Task<Verdict> permit_auth_destination(const Rule&);
     Task<Verdict> reject_unauth_destination(const Rule&); // variant 1: defer
     Task<Verdict> reject_unlisted(const Rule&);           // variant: Subject
@@ -99,6 +104,7 @@ private:
     Task<Verdict> unlisted(Subject subject);
 
     // The keys under which an access table knows a subject, asked in order until one is found.
+    Task<table::Value> find_certificate(table::Maps& maps);
     Task<table::Value> find_client(table::Maps& maps, std::string_view name);
     Task<table::Value> find_domain(table::Maps& maps, std::string domain);
     Task<table::Value> find_address(table::Maps& maps, const Mailbox& mailbox);

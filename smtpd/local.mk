@@ -10,6 +10,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/cmd_mail.cc \
 	%reldir%/cmd_rcpt.cc \
 	%reldir%/cmd_simple.cc \
+	%reldir%/cmd_starttls.cc \
 	%reldir%/cmd_xclient.cc \
 	%reldir%/evaluation.cc %reldir%/evaluation.h \
 	%reldir%/hostname.cc %reldir%/hostname.h \
@@ -19,7 +20,9 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/rules.cc \
 	%reldir%/server.cc %reldir%/server.h \
 	%reldir%/session.cc %reldir%/session.h \
+	%reldir%/session_end.cc \
 	%reldir%/settings.cc %reldir%/settings.h \
+	%reldir%/tls_service.cc %reldir%/tls_service.h \
 	%reldir%/transaction.h \
 	%reldir%/verdict.cc %reldir%/verdict.h
 

@@ -5,11 +5,26 @@
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
 #include "lib/queue/rewrite.h"
+#include "lib/tls/session_info.h"
 #include "smtpd/received.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
+#include "smtpd/tls_service.h"
 
 namespace posthouse::smtpd {
+
+namespace {
+
+// What a Received: header says of the client's certificate.
+std::string describe_certificate(const tls::SessionInfo& info, bool asked)
+{
+    if (!info.has_peer_certificate())
+        return asked ? "Client did not present a certificate" : "No client certificate requested";
+    return cat("Client CN \"", info.subject_name, "\", Issuer \"", info.issuer_name, "\" (",
+               info.trust >= tls::PeerTrust::Trusted ? "verified OK" : "not verified", ')');
+}
+
+} // namespace
 
 // RFC 5321 section 3.3: without a recipient there is nothing to send.
 std::optional<smtp::Reply> Session::check_data_order() const
@@ -83,6 +98,17 @@ std::string Session::trace_headers(int64_t arrival_us) const
     facts.mail_name = server_.settings.mail_name;
     facts.protocol = protocol_.empty() ? std::string_view("SMTP") : protocol_;
     facts.smtputf8 = mail_->envelope.smtputf8;
+    std::string tls_text;
+    std::string certificate_text;
+    if (const tls::SessionInfo* info = tls_info()) {
+        facts.encrypted = true;
+        if (server_.tls->settings().received_header) {
+            tls_text = info->summary(true, "\r\n\t ");
+            certificate_text = describe_certificate(*info, server_.tls->settings().tell_certificate_state);
+        }
+    }
+    facts.tls = tls_text;
+    facts.tls_client = certificate_text;
     facts.hide_client = server_.settings.hide_client_session;
     facts.queue_id = mail_->queue_id;
     if (recipients.size() == 1)

@@ -12,9 +12,12 @@ std::string received_header(const ReceivedFacts& facts)
     if (!facts.hide_client)
         append_to(text, "from ", facts.helo.empty() ? facts.client_name : facts.helo, " (", facts.client_name, " [",
                   facts.client_literal, "])\r\n\t");
-    // RFC 6531 section 4.3: UTF8SMTP in place of ESMTP, for which the E need not be said.
+    if (!facts.tls.empty())
+        append_to(text, "(using ", facts.tls, ")\r\n\t(", facts.tls_client, ")\r\n\t");
+    // RFC 6531 section 4.3: UTF8SMTP in place of ESMTP, for which the E need not be said. RFC 3848: an S for TLS.
+    const bool extended = facts.smtputf8 || facts.protocol == "ESMTP";
     append_to(text, "by ", facts.hostname, " (", facts.mail_name, ") with ", facts.smtputf8 ? "UTF8SMTP" : facts.protocol,
-              " id ", facts.queue_id, "\r\n\t");
+              facts.encrypted && extended ? "S" : "", " id ", facts.queue_id, "\r\n\t");
     if (!facts.only_recipient.empty())
         append_to(text, "for <", facts.only_recipient, ">");
     append_to(text, "; ", mail::format_date(facts.arrival_us), "\r\n");

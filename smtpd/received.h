@@ -15,6 +15,9 @@ struct ReceivedFacts {
     std::string_view mail_name;
     std::string_view protocol; // "SMTP", "ESMTP"
     bool smtputf8 = false;
+    bool encrypted = false;
+    std::string_view tls; // "using TLSv1.3 ...", lines folded; "": not told of
+    std::string_view tls_client; // of its certificate: "No client certificate requested"
     bool hide_client = false;      // smtpd_hide_client_session
     std::string_view queue_id;
     std::string_view only_recipient; // "" when there are several: none may learn of another

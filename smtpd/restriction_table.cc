@@ -16,6 +16,7 @@ constexpr uint8_t client = static_cast<uint8_t>(Subject::Client);
 constexpr uint8_t reverse_client = static_cast<uint8_t>(Subject::ReverseClient);
 constexpr uint8_t helo = static_cast<uint8_t>(Subject::Helo);
 constexpr uint8_t sender = static_cast<uint8_t>(Subject::Sender);
+constexpr uint8_t certificate = static_cast<uint8_t>(Subject::ClientCertificate);
 constexpr uint8_t recipient = static_cast<uint8_t>(Subject::Recipient);
 
 // Sorted by name. A row without a function is a restriction of a feature that is still to come.
@@ -24,7 +25,7 @@ constexpr RestrictionType types[] = {
     {"check_client_a_access", Argument::Tables, nullptr, 0},
     {"check_client_mx_access", Argument::Tables, nullptr, 0},
     {"check_client_ns_access", Argument::Tables, nullptr, 0},
-    {"check_ccert_access", Argument::Tables, nullptr, 0},
+    {"check_ccert_access", Argument::Tables, &Evaluation::check_access, certificate},
     {"check_etrn_access", Argument::Tables, nullptr, 0},
     {"check_helo_a_access", Argument::Tables, nullptr, 0},
     {"check_helo_access", Argument::Tables, &Evaluation::check_access, helo},
@@ -53,8 +54,8 @@ constexpr RestrictionType types[] = {
     {"permit_mynetworks", Argument::None, &Evaluation::permit_mynetworks, 0},
     {"permit_rhswl_client", Argument::Text, nullptr, 0},
     {"permit_sasl_authenticated", Argument::None, &Evaluation::permit_sasl_authenticated, 0},
-    {"permit_tls_all_clientcerts", Argument::None, nullptr, 0},
-    {"permit_tls_clientcerts", Argument::None, nullptr, 0},
+    {"permit_tls_all_clientcerts", Argument::None, &Evaluation::permit_tls_clientcerts, 1},
+    {"permit_tls_clientcerts", Argument::None, &Evaluation::permit_tls_clientcerts, 0},
     {"reject", Argument::None, &Evaluation::reject, 0},
     {"reject_authenticated_sender_login_mismatch", Argument::None, nullptr, 0},
     {"reject_invalid_helo_hostname", Argument::None, &Evaluation::reject_invalid_helo, 0},

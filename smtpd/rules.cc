@@ -4,6 +4,7 @@
 #include "lib/event/loop.h"
 #include "lib/net/resolver.h"
 #include "lib/table/match_list.h"
+#include "lib/tls/session_info.h"
 #include "smtpd/evaluation.h"
 #include "smtpd/hostname.h"
 #include "smtpd/server.h"
@@ -255,9 +256,22 @@ Task<Verdict> Evaluation::reject_multi_recipient_bounce(const Rule&)
     co_return rejected(case_.server.settings.multi_recipient_bounce_code, "5.5.3", subject_, "Multi-recipient bounce");
 }
 
+// Whoever has shown the key of a certificate is whom relay_clientcerts names, whether an authority vouches for it or not.
+Task<Verdict> Evaluation::permit_tls_clientcerts(const Rule& rule)
+{
+    if (!case_.tls || !case_.tls->has_peer_certificate())
+        co_return Verdict();
+    if (rule.type->variant == 1)
+        co_return case_.tls->trust >= tls::PeerTrust::Trusted ? Verdict::permit() : Verdict();
+    table::Value found = co_await find_certificate(*case_.server.client_certificates);
+    if (!found)
+        co_return lookup_failure(Subject::ClientCertificate);
+    co_return *found ? Verdict::permit() : Verdict();
+}
+
 Task<Verdict> Evaluation::reject_plaintext_session(const Rule&)
 {
-    if (case_.encrypted)
+    if (case_.tls)
         co_return Verdict();
     co_return rejected(case_.server.settings.plaintext_code, "4.7.1", subject_, "Session encryption is required");
 }

@@ -6,6 +6,7 @@
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
 #include "smtpd/session.h"
+#include "smtpd/tls_service.h"
 
 #include <algorithm>
 #include <ifaddrs.h>
@@ -54,6 +55,16 @@ constexpr ListParameter lists[] = {
     {"smtpd_forbidden_commands", &Server::forbidden_commands},
 };
 
+// The parameters that are tables.
+struct MapsParameter {
+    const char* parameter;
+    std::unique_ptr<table::Maps> Server::*maps;
+};
+constexpr MapsParameter map_lists[] = {
+    {"smtpd_discard_ehlo_keyword_address_maps", &Server::discard_ehlo_maps},
+    {"relay_clientcerts", &Server::client_certificates},
+};
+
 bool matches_parents(const config::Config& config, std::string_view parameter)
 {
     const auto names = config.list("parent_domain_matches_subdomains");
@@ -79,6 +90,8 @@ Server::Server(const config::Config& config, Loop& its_loop)
 {
 }
 
+Server::~Server() = default;
+
 Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const table::Context& context)
 {
     auto server = std::make_unique<Server>(config, *context.loop);
@@ -90,8 +103,9 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         RETURN_IF_ERROR(keep((*server).*row.list,
                              table::MatchList::open(row.parameter, config.text(row.parameter),
                                                     matches_parents(config, row.parameter), context)));
-    const std::string maps = "smtpd_discard_ehlo_keyword_address_maps";
-    RETURN_IF_ERROR(keep(server->discard_ehlo_maps, table::Maps::open(maps, config.text(maps), context)));
+    for (const MapsParameter& row : map_lists)
+        RETURN_IF_ERROR(
+            keep((*server).*row.maps, table::Maps::open(row.parameter, config.text(row.parameter), context)));
 
     server->own_addresses = interface_addresses();
     for (const std::string& proxy : config.list("proxy_interfaces"))
@@ -117,8 +131,10 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
     for (const ListParameter& row : lists)
         look(table::MatchList::open(row.parameter, config.text(row.parameter), matches_parents(config, row.parameter),
                                     context));
-    const std::string maps = "smtpd_discard_ehlo_keyword_address_maps";
-    look(table::Maps::open(maps, config.text(maps), context));
+    for (const MapsParameter& row : map_lists)
+        look(table::Maps::open(row.parameter, config.text(row.parameter), context));
+    for (Error& fault : TlsService::faults(config, context))
+        found.push_back(std::move(fault));
     return found;
 }
 
@@ -142,8 +158,10 @@ bool Server::stale() const
 {
     const bool stale_list = std::any_of(std::begin(lists), std::end(lists),
                                         [&](const ListParameter& row) { return (this->*row.list)->stale(); });
-    return stale_list || restrictions->stale() || router->stale() || intake_tables->stale() || local_clients->stale()
-           || discard_ehlo_maps->stale();
+    const bool stale_maps = std::any_of(std::begin(map_lists), std::end(map_lists),
+                                        [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
+    return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
+           || local_clients->stale() || (tls && tls->stale());
 }
 
 void Server::stop_sessions()

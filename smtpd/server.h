@@ -27,6 +27,7 @@ class Resolver;
 namespace posthouse::smtpd {
 
 class Session;
+class TlsService;
 
 struct Server {
     static Result<std::unique_ptr<Server>> open(const config::Config& config, const table::Context& context);
@@ -34,6 +35,7 @@ struct Server {
     static std::vector<Error> faults(const config::Config& config, const table::Context& context);
 
     Server(const config::Config& config, Loop& its_loop);
+    ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
@@ -68,6 +70,8 @@ struct Server {
     std::unique_ptr<table::MatchList> rate_limit_exceptions;
     std::unique_ptr<table::MatchList> forbidden_commands;
     std::unique_ptr<table::Maps> discard_ehlo_maps;
+    std::unique_ptr<table::Maps> client_certificates; // relay_clientcerts
+    std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
     std::vector<net::IpAddress> own_addresses;
 
     std::unordered_set<Session*> sessions; // alive now; each enters and leaves by itself

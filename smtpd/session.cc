@@ -8,7 +8,9 @@
 #include "lib/log/log.h"
 #include "lib/mail/utf8.h"
 #include "lib/net/resolver.h"
+#include "lib/tls/stream.h"
 #include "smtpd/server.h"
+#include "smtpd/tls_service.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -20,23 +22,23 @@ namespace posthouse::smtpd {
 
 // In the order of the summary at the end of a session; the last row is for what is none of these.
 const Session::Command Session::commands[command_count] = {
-    {"HELO", &Session::cmd_helo, MustBeLast | Junk},
-    {"EHLO", &Session::cmd_ehlo, MustBeLast | Junk},
-    {"STARTTLS", &Session::cmd_later, MustBeLast},
+    {"HELO", &Session::cmd_helo, MustBeLast | Junk | BeforeTls},
+    {"EHLO", &Session::cmd_ehlo, MustBeLast | Junk | BeforeTls},
+    {"STARTTLS", &Session::cmd_starttls, MustBeLast | BeforeTls},
     {"AUTH", &Session::cmd_later, 0},
     {"MAIL", &Session::cmd_mail, 0},
     {"RCPT", &Session::cmd_rcpt, 0},
     {"DATA", &Session::cmd_data, MustBeLast},
     {"BDAT", &Session::cmd_bdat, 0},
     {"RSET", &Session::cmd_rset, Junk},
-    {"NOOP", &Session::cmd_noop, MustBeLast | Junk},
+    {"NOOP", &Session::cmd_noop, MustBeLast | Junk | BeforeTls},
     {"VRFY", &Session::cmd_vrfy, MustBeLast | Junk},
     {"ETRN", &Session::cmd_later, MustBeLast | Junk},
-    {"HELP", &Session::cmd_help, MustBeLast | Junk},
-    {"QUIT", &Session::cmd_quit, EndsSession},
-    {"XCLIENT", &Session::cmd_xclient, 0},
-    {"XFORWARD", &Session::cmd_xforward, 0},
-    {"UNKNOWN", &Session::cmd_unknown, 0},
+    {"HELP", &Session::cmd_help, MustBeLast | Junk | BeforeTls},
+    {"QUIT", &Session::cmd_quit, EndsSession | BeforeTls},
+    {"XCLIENT", &Session::cmd_xclient, BeforeTls},
+    {"XFORWARD", &Session::cmd_xforward, BeforeTls},
+    {"UNKNOWN", &Session::cmd_unknown, BeforeTls},
 };
 
 namespace {
@@ -110,15 +112,25 @@ Task<void> Session::serve()
         reset_mail(); // what it holds may be enough to say goodbye with
         ended = Error::system("out of memory", ENOMEM);
     }
-    if (!ended && !closing_)
+    if (!ended && !closing_ && !mute_)
         (void)co_await say_goodbye(ended.error()); // the connection may be gone
+    co_await end_tls();
     log_end(ended);
     reset_mail();
 }
 
 Task<Result<void>> Session::converse()
 {
-    auto refusal = co_await welcome();
+    auto too_much = co_await count_visit();
+    if (server_.tls && server_.tls->settings().wrapper) {
+        closing_ = too_much.has_value(); // no handshake, which is what costs, and nothing to be said without one
+        if (closing_)
+            co_return Result<void>();
+        CO_CHECK(co_await start_tls());
+    }
+    auto refusal = std::move(too_much);
+    if (!refusal)
+        refusal = co_await greeting();
     if (refusal)
         CO_CHECK(co_await send(*refusal));
     while (!closing_) {
@@ -140,6 +152,16 @@ Task<Result<void>> Session::converse()
         if (reply->code == 421 || reply->code == 521 || (command.flags & EndsSession) != 0)
             closing_ = true;
         CO_CHECK(co_await send(*reply));
+        if (starting_tls_) {
+            counts_[&command - commands].good--; // until the handshake is done
+            CO_CHECK(co_await start_tls());
+            counts_[&command - commands].good++;
+            auto refused = check_client_certificate();
+            if (refused) {
+                closing_ = true;
+                CO_CHECK(co_await send(*refused));
+            }
+        }
         if (!closing_ && server_.stopping)
             co_return Error::disconnected("stopping");
         if (!closing_ && server_.settings.hard_error_limit > 0 && errors_ >= server_.settings.hard_error_limit) {
@@ -152,8 +174,8 @@ Task<Result<void>> Session::converse()
     co_return co_await chat_.flush(deadline);
 }
 
-// The greeting, or why there is none.
-Task<std::optional<smtp::Reply>> Session::welcome()
+// Why there is no greeting: smtpd_client_connection_count_limit and its kin.
+Task<std::optional<smtp::Reply>> Session::count_visit()
 {
     const Settings& settings = server_.settings;
     visit_ = server_.counters.connect(client_.ip, server_.loop.now());
@@ -168,6 +190,27 @@ Task<std::optional<smtp::Reply>> Session::welcome()
                               cat(settings.hostname, " Error: ", too_many ? "too many connections" : "too frequent connections",
                                   " from ", client_.address));
     }
+    co_return std::nullopt;
+}
+
+// For a client that has a session already (XCLIENT).
+Task<std::optional<smtp::Reply>> Session::welcome()
+{
+    auto too_much = co_await count_visit();
+    if (too_much)
+        co_return too_much;
+    co_return co_await greeting();
+}
+
+// The greeting, or why there is none.
+Task<std::optional<smtp::Reply>> Session::greeting()
+{
+    auto untrusted = check_client_certificate();
+    if (untrusted) {
+        closing_ = true;
+        co_return untrusted;
+    }
+    const Settings& settings = server_.settings;
     if (!settings.delay_reject) {
         auto refusal = co_await judge_stage(Stage::Client, "CONNECT");
         if (refusal) {
@@ -225,6 +268,8 @@ std::optional<smtp::Reply> Session::refuse_early(const Command& command, const s
         return smtp::Reply(500, "5.5.2", "Error: bad UTF-8 syntax");
     if (access_denied_ && (command.flags & EndsSession) == 0)
         return smtp::Reply(503, "5.7.0", cat("Error: access denied for ", client_.label()));
+    if ((command.flags & BeforeTls) == 0 && must_start_tls())
+        return smtp::Reply(530, "5.7.0", "Must issue a STARTTLS command first");
     // What follows BDAT is its chunk.
     const bool is_bdat = command.handle == &Session::cmd_bdat;
     const bool may_pipeline = is_bdat || (protocol_ == "ESMTP" && (command.flags & MustBeLast) == 0);
@@ -261,61 +306,6 @@ void Session::count(const Command& command, const smtp::Reply& reply)
         ++errors_;
 }
 
-// A client that is merely slow, or writes without end, hears why the connection ends.
-Task<Result<void>> Session::say_goodbye(const Error& error)
-{
-    const Deadline soon = Deadline::after(Duration::seconds(5));
-    if (error.kind() == ErrorKind::TimedOut)
-        co_return co_await chat_.send(
-            smtp::Reply(421, "4.4.2", cat(server_.settings.hostname, " Error: timeout exceeded")), soon);
-    if (server_.stopping)
-        co_return co_await chat_.send(
-            smtp::Reply(421, "4.3.2", cat(server_.settings.hostname, " Service is shutting down")), soon);
-    if (error.errno_value() == ENOMEM)
-        co_return co_await chat_.send(
-            smtp::Reply(421, "4.3.0", cat(server_.settings.hostname, " Error: out of memory")), soon);
-    if (error.kind() == ErrorKind::Permanent)
-        co_return co_await chat_.send(smtp::Reply(500, "5.5.2", "Error: line too long"), soon);
-    co_return Result<void>();
-}
-
-void Session::log_end(const Result<void>& ended) const
-{
-    if (!ended && !closing_) {
-        const bool in_content = content_bytes_ > 0;
-        const std::string after = in_content ? cat(where_, " (", content_bytes_, " bytes)") : std::string(where_);
-        const std::string_view what = server_.stopping                                 ? "server stops"
-                                      : ended.error().kind() == ErrorKind::TimedOut  ? "timeout"
-                                      : ended.error().kind() == ErrorKind::Permanent ? "too long line"
-                                      : ended.error().errno_value() == ENOMEM        ? "out of memory"
-                                                                                     : "lost connection";
-        log::info(what, " after ", after, " from ", client_.label());
-    }
-    log::info("disconnect from ", client_.label(), command_summary());
-}
-
-// " ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4": of each command how many succeeded, of how many if not all.
-std::string Session::command_summary() const
-{
-    const auto append = [](std::string& text, const std::string& name, size_t good, size_t all) {
-        append_to(text, ' ', name, '=', good);
-        if (good != all)
-            append_to(text, '/', all);
-    };
-    std::string text;
-    size_t good = 0;
-    size_t all = 0;
-    for (size_t at = 0; at < command_count; ++at) {
-        if (counts_[at].all == 0)
-            continue;
-        append(text, ascii::lower(commands[at].name), counts_[at].good, counts_[at].all);
-        good += counts_[at].good;
-        all += counts_[at].all;
-    }
-    append(text, "commands", good, all);
-    return text;
-}
-
 // False for clients in smtpd_client_event_limit_exceptions.
 Task<bool> Session::limits_apply()
 {
@@ -348,6 +338,7 @@ Case Session::make_case(std::string_view where, const Mailbox* recipient)
     asked.recipient_count = mail_ ? mail_->envelope.recipients.size() : 0;
     asked.pipelined = pipelined_;
     asked.authenticated = !login_.empty();
+    asked.tls = tls_info();
     if (mail_ && !mail_->queue_id.empty())
         asked.queue_id = mail_->queue_id;
     return asked;

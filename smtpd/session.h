@@ -27,9 +27,15 @@ namespace posthouse::table {
 class MatchList;
 }
 
+namespace posthouse::tls {
+struct SessionInfo;
+class TlsStream;
+}
+
 namespace posthouse::smtpd {
 
 struct Server;
+struct TlsSettings;
 
 // What XFORWARD said about the client of a host before us; for log and envelope only.
 struct Forwarded {
@@ -60,6 +66,7 @@ private:
         MustBeLast = 1, // RFC 2920 section 3.1: the client has to wait for the reply
         Junk = 2,       // does nothing for mail: counts towards smtpd_junk_command_limit
         EndsSession = 4,
+        BeforeTls = 8,  // also where TLS is required
     };
     using Answer = Task<Result<smtp::Reply>>;
     struct Command {
@@ -93,16 +100,20 @@ private:
     // session.cc: the dialogue.
     Task<Result<void>> converse();
     Task<Result<void>> send(const smtp::Reply& reply);
+    Task<std::optional<smtp::Reply>> count_visit();
+    Task<std::optional<smtp::Reply>> greeting();
     Task<std::optional<smtp::Reply>> welcome();
     Answer execute(const Command& command, const smtp::CommandLine& line);
     std::optional<smtp::Reply> refuse_early(const Command& command, const smtp::CommandLine& line);
     const Command& find_command(std::string_view verb) const;
     void count(const Command& command, const smtp::Reply& reply);
+    Task<bool> limits_apply();
+    Task<bool> legacy_line_ends();
+
+    // session_end.cc
     Task<Result<void>> say_goodbye(const Error& error);
     void log_end(const Result<void>& ended) const;
     std::string command_summary() const;
-    Task<bool> limits_apply();
-    Task<bool> legacy_line_ends();
 
     // cmd_hello.cc
     Answer cmd_helo(const smtp::CommandLine& line);
@@ -110,6 +121,17 @@ private:
     Answer hello(std::string_view name, std::string_view protocol);
     Task<uint32_t> discarded_keywords();
     Task<Result<smtp::Reply>> ehlo_reply();
+
+    // cmd_starttls.cc
+    Answer cmd_starttls(const smtp::CommandLine& line);
+    bool offers_tls() const;
+    bool must_start_tls() const;
+    const tls::SessionInfo* tls_info() const; // null: plain text
+    Task<Result<void>> start_tls();
+    Task<Result<void>> shake_hands(Deadline deadline);
+    void log_tls(const TlsSettings& settings) const;
+    std::optional<smtp::Reply> check_client_certificate();
+    Task<void> end_tls();
 
     // cmd_mail.cc, cmd_rcpt.cc
     Answer cmd_mail(const smtp::CommandLine& line);
@@ -167,6 +189,7 @@ private:
     std::string_view protocol_; // "", "SMTP", "ESMTP"
     std::string_view where_ = "CONNECT"; // the last command, for the log
     std::string login_;                  // XCLIENT LOGIN; AUTH later
+    std::unique_ptr<tls::TlsStream> tls_; // over the stream that the session began with
     std::unique_ptr<Transaction> mail_;
     std::unique_ptr<Forwarded> forwarded_;
     std::unique_ptr<Actions> standing_actions_; // of client and HELO checks that were not delayed
@@ -183,6 +206,8 @@ private:
     bool waiting_ = false;       // for a command
     bool forgive_ = false;       // this refusal is no error of the client
     bool closing_ = false;
+    bool starting_tls_ = false; // once the reply is sent
+    bool mute_ = false;         // the connection is of no use for a last word
     Count counts_[command_count];
 };
 

@@ -17,23 +17,30 @@ DESCRIPTION
 	stages: smtpd_client_restrictions, smtpd_helo_restrictions, smtpd_sender_restrictions,
 	smtpd_recipient_restrictions, smtpd_data_restrictions and smtpd_end_of_data_restrictions.
 
+	Sessions begin with TLS (smtpd_tls_wrappermode) or go over to it by STARTTLS, as
+	smtpd_tls_security_level says. What a client has sent in the clear after that command is never taken
+	for something said within TLS, and nothing that it has said before counts afterwards.
+
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
 	other systems does it, by the same process, while it arrives.
 
 STANDARDS
 	RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 2034 and 3463 (enhanced status codes), RFC 2920 (pipelining),
-	RFC 3030 (CHUNKING, without BINARYMIME), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8),
+	RFC 3030 (CHUNKING, without BINARYMIME), RFC 3207 (STARTTLS), RFC 8314 (TLS from the first byte), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8),
 	RFC 7504 (521 and 556), and Postfix's XCLIENT and XFORWARD.
 
 SECURITY
 	smtpd is the program that strangers talk to. It runs as mail_owner, in a changed root directory when
 	master.cf says so, opens no file once it serves, and writes messages through descriptors that the
-	queue manager has handed to it. Tables are opened before; when one has been replaced, the process
-	ends after its sessions and a new one reads it.
+	queue manager has handed to it. Tables and keys are read before; when one has been replaced, the process
+	ends after its sessions and a new one reads it. Where TLS is on, a second process (file-courier) keeps
+	the privilege to read the files of certificates and keys, and nothing else: it sends their contents when
+	they were replaced, and hears nothing from anybody.
 
 DIAGNOSTICS
 	Problems and transactions are logged in Postfix's form, one line an event: connect, disconnect with
-	the commands that were given, client=, and NOQUEUE: reject: for what is refused.
+	the commands that were given, client=, and NOQUEUE: reject: for what is refused. With
+	smtpd_tls_loglevel = 1, a line for each TLS session; a handshake that fails is logged in any case.
 
 SEE ALSO
 	master(8), qmgr(8), postconf(5), access(5), master.cf(5)
@@ -47,6 +54,7 @@ SEE ALSO
 #include "lib/table/table.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
+#include "smtpd/tls_service.h"
 
 namespace posthouse::smtpd {
 
@@ -79,6 +87,13 @@ Result<void> SmtpdProgram::prepare(service::Context& context)
     if (!server)
         return std::move(server.error());
     server_ = std::move(*server);
+    if (TlsService::wanted(context.config)) {
+        auto tls = TlsService::open(context.config, context.service_name, tables);
+        if (!tls)
+            return std::move(tls.error());
+        RETURN_IF_ERROR((*tls)->start_courier());
+        server_->tls = std::move(*tls);
+    }
     for (const Error& fault : server_->restrictions->faults())
         log::error(fault.full_text(), ": clients are put off with 451 4.3.5");
     server_->ask_resolver = [&context]() -> net::Resolver& { return context.resolver(); };
@@ -98,6 +113,8 @@ Result<void> SmtpdProgram::started(service::Context& context)
     server_->source = queue_.get();
     server_->free_bytes = [this] { return queue_->free_bytes(); };
     context.background.spawn(watch_tables(context, *server_));
+    if (server_->tls)
+        context.background.spawn(server_->tls->follow_files(context.loop));
     return Result<void>();
 }
 

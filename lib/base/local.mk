@@ -6,6 +6,7 @@ lib_base_libbase_a_SOURCES = \
 	%reldir%/crc32c.cc %reldir%/crc32c.h \
 	%reldir%/error.cc %reldir%/error.h \
 	%reldir%/file.cc %reldir%/file.h \
+	%reldir%/file_set.cc %reldir%/file_set.h \
 	%reldir%/random.cc %reldir%/random.h \
 	%reldir%/result.h \
 	%reldir%/secret.cc %reldir%/secret.h \

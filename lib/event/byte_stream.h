@@ -28,6 +28,8 @@ public:
     virtual Task<Result<void>> wait_readable(Deadline deadline) = 0;
 
     virtual int fd() const = 0; // for getpeername and the like; still owned by the stream
+    // Of fd(), for a stream that is put on top of this one (TLS). Null: there is no socket beneath.
+    virtual Watch* watch() { return nullptr; }
 };
 
 // A connected non-blocking stream socket (TCP or UNIX). Owns the descriptor.
@@ -38,7 +40,7 @@ public:
     Task<Result<void>> write_all(std::string_view bytes, Deadline deadline) override;
     Task<Result<void>> wait_readable(Deadline deadline) override;
     int fd() const override { return fd_.get(); }
-    Watch& watch() { return watch_; }
+    Watch* watch() override { return &watch_; }
 
 private:
     UniqueFd fd_;

@@ -17,4 +17,5 @@ lib_table_libtable_a_SOURCES = \
 	%reldir%/simple_tables.cc %reldir%/simple_tables.h \
 	%reldir%/table.cc %reldir%/table.h \
 	%reldir%/text_file.cc %reldir%/text_file.h \
+	%reldir%/text_records.cc %reldir%/text_records.h \
 	%reldir%/unix_table.cc %reldir%/unix_table.h

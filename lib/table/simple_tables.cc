@@ -6,6 +6,7 @@
 #include "lib/base/random.h"
 #include "lib/log/log.h"
 #include "lib/table/text_file.h"
+#include "lib/table/text_records.h"
 
 #include <cstdlib>
 #include <unordered_map>
@@ -121,42 +122,31 @@ Opened open_static(std::string name, std::string_view argument, const Context&)
     return std::unique_ptr<Table>(std::make_unique<StaticTable>(std::move(name), std::move(value)));
 }
 
-Opened open_inline(std::string name, std::string_view argument, const Context& context)
+Opened open_inline(std::string name, std::string_view, const Context& context)
 {
-    auto inside = braced(name, argument);
-    if (!inside)
-        return std::move(inside.error());
+    auto found = read_text_records(name, context);
+    if (!found)
+        return std::move(found.error());
     auto table = std::make_unique<MemoryTable>(name, context.fold_keys);
-    for (const std::string_view item : split_outside_braces(*inside, separators)) {
-        auto record = parse_assignment(strip_braces(item));
-        if (!record)
-            return std::move(record.error()).within(name);
-        if (!table->add(record->key, std::string(strip_braces(record->value))))
-            log::warning(name, ": duplicate entry: \"", record->key, '"');
-    }
+    for (Record& record : found->records)
+        if (!table->add(record.key, std::move(record.value)))
+            log::warning(name, ": duplicate entry: \"", record.key, '"');
     return std::unique_ptr<Table>(std::move(table));
 }
 
 Opened open_texthash(std::string name, std::string_view argument, const Context& context)
 {
-    const std::string path(argument);
-    std::string content;
-    auto file = TableFile::read(path, context.file_limit, content);
-    if (!file)
-        return std::move(file.error());
+    auto found = read_text_records(name, context);
+    if (!found)
+        return std::move(found.error());
     auto table = std::make_unique<MemoryTable>(std::move(name), context.fold_keys);
-    for (const LogicalLine& line : logical_lines(content)) {
-        auto record = parse_record(line.text);
-        if (!record) {
-            log::warning(path, ", line ", line.line, ": ", record.error().text(), " -- ignoring this line");
-            continue;
-        }
-        if (record->key.back() == ':')
-            log::warning(path, ", line ", line.line, ": record is in \"key: value\" format; is this an alias file?");
-        if (!table->add(record->key, std::move(record->value)))
-            log::warning(path, ", line ", line.line, ": ignoring duplicate entry: \"", record->key, '"');
+    for (Record& record : found->records) {
+        if (record.key.back() == ':')
+            log::warning(argument, ", line ", record.line, ": record is in \"key: value\" format; is this an alias file?");
+        if (!table->add(record.key, std::move(record.value)))
+            log::warning(argument, ", line ", record.line, ": ignoring duplicate entry: \"", record.key, '"');
     }
-    table->watch(std::move(*file));
+    table->watch(std::move(found->file));
     return std::unique_ptr<Table>(std::move(table));
 }
 

@@ -28,6 +28,7 @@ public:
     Record(std::string its_key, std::string its_value) : key(std::move(its_key)), value(std::move(its_value)) {}
     std::string key;
     std::string value;
+    int line = 0; // where it stands in its file, when it is known
 };
 
 // "key whitespace value"; a key with white space stands in double quotes, with \ before " and \.

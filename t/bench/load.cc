@@ -175,7 +175,7 @@ Task<std::unique_ptr<Line>> connect_line(Loop& loop, uint16_t port)
     if (::connect(raw, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         if (errno != EINPROGRESS)
             co_return nullptr;
-        const auto ready = co_await line->socket().watch().writable(Deadline::after(patience));
+        const auto ready = co_await line->socket().watch()->writable(Deadline::after(patience));
         if (ready == Watch::Ready::TimedOut)
             co_return nullptr;
     }

@@ -87,3 +87,8 @@ t_fuzz_fuzz_local_protocol_SOURCES = %reldir%/fuzz_local_protocol.cc
 t_fuzz_fuzz_local_protocol_LDADD = local/liblocal.a $(FUZZ_LDADD)
 t_fuzz_fuzz_sendmail_options_SOURCES = %reldir%/fuzz_sendmail_options.cc
 t_fuzz_fuzz_sendmail_options_LDADD = tools/libsubmit.a $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_server_name
+check_PROGRAMS += t/fuzz/fuzz_server_name
+t_fuzz_fuzz_server_name_SOURCES = %reldir%/fuzz_server_name.cc
+t_fuzz_fuzz_server_name_LDADD = $(FUZZ_LDADD)

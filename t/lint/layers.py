@@ -10,13 +10,13 @@ TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 LAYER = {
     "lib/base": 0, "lib/log": 0,
     "lib/event": 1, "lib/config": 1,
-    "lib/net": 2, "lib/table": 2,
+    "lib/net": 2, "lib/table": 2, "lib/tls": 2,
     "lib/mail": 3, "lib/ipc": 3, "lib/smtp": 3,
     "lib/queue": 4,
     "lib/service": 5,
 }
 BESIDE = {
-    ("lib/log", "lib/base"), ("lib/table", "lib/net"), ("lib/smtp", "lib/mail"),
+    ("lib/log", "lib/base"), ("lib/table", "lib/net"), ("lib/tls", "lib/table"), ("lib/smtp", "lib/mail"),
 }
 PROGRAMS = ("master", "smtpd", "qmgr", "smtp", "local", "tools")
 # <header> -> the files that may include it
@@ -25,6 +25,7 @@ OWNERS = {
     "lmdb.h": ("lib/table/lmdb.h",),
     "idn2.h": ("lib/mail/idn.cc", "lib/mail/idn.h"),
     "ares.h": ("lib/net/dns_client.cc",),
+    "openssl/": ("lib/tls/openssl.h",),
     "regex>": (),
     "iostream>": (),
 }

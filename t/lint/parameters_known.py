@@ -15,7 +15,7 @@ import re
 import sys
 
 TOP = os.environ.get("top_srcdir") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-FOLDERS = ("lib/table", "lib/net", "lib/queue", "lib/service", "master", "smtpd", "qmgr", "smtp", "local", "tools")
+FOLDERS = ("lib/table", "lib/tls", "lib/net", "lib/queue", "lib/service", "master", "smtpd", "qmgr", "smtp", "local", "tools")
 ASKED = re.compile(r"onfig(?:_|\(\))?(?:\.|->)(?:text|boolean|number|duration|list)\(\"(\w+)\"\)")
 QUOTED = re.compile(r"\"(\w+)\"")
 FOR_READING = ("mail_release_date", "mailq_path", "newaliases_path", "sendmail_path", "multi_instance_name")
