@@ -98,7 +98,7 @@ POINTS = [
     Point("local-worker", "fdatasync:1", "the file is not synced", to="warm"),
     Point("local-worker", "renameat2:1", "synced, still in tmp", to="warm", small=True),
     Point("local-worker", "fsync:1", "in new, not synced", copies=2, to="warm", small=True),
-    Point("local-worker", "sendto:1", "in new, nobody told", copies=2, to="warm"),
+    Point("local-worker", "sendmsg:1", "in new, nobody told", copies=2, to="warm", small=True),
     # master, while it replaces a killed program.
     Point("master", "wait4:1", "a dead child is not noticed", by="killed smtpd"),
     Point("master", "clone,clone3,fork,vfork:1", "a new child is not started", by="killed smtpd", small=True),
