@@ -195,10 +195,15 @@ class Programs:
 
 
 class Instance:
+    live = []  # those whose folders are still there
+
     def __init__(self, test, name="post", main_cf="", master_cf="", privileged=False, smtp_port=None):
         self.test, self.name, self.privileged = test, name, privileged
         self.folder = tempfile.mkdtemp(prefix="posthouse-%s-" % name)
         os.chmod(self.folder, 0o755)
+        self.running = False
+        self.foreground = None  # in a sanitizer build: master, so that its output and the daemons' is kept
+        Instance.live.append(self)
         self.etc, self.spool = os.path.join(self.folder, "etc"), os.path.join(self.folder, "spool")
         self.main_cf_path, self.master_cf_path = os.path.join(self.etc, "main.cf"), os.path.join(self.etc, "master.cf")
         self.port = smtp_port or free_port()
@@ -215,8 +220,6 @@ class Instance:
             for where, _, names in os.walk(self.folder):
                 for path in [where] + [os.path.join(where, n) for n in names]:
                     os.chown(path, self.user.pw_uid, self.user.pw_gid)
-        self.running = False
-        self.foreground = None  # in a sanitizer build: master, so that its output and the daemons' is kept
 
     # ---- configuration
     def configure(self, main_cf="", master_cf=""):
@@ -326,7 +329,8 @@ class Instance:
     def stop(self):
         if self.running:
             self.running = False
-            self.tool("posthouse", "-c", self.etc, "stop", check=False)
+            # When the time is over, nobody has that of a stop.
+            self.tool("posthouse", "-c", self.etc, "abort" if OutOfTime.told else "stop", check=False)
 
     def reload(self):
         self.tool("posthouse", "-c", self.etc, "reload")
@@ -381,10 +385,22 @@ class Instance:
                 self.end_foreground()
             self.check_reports(self.output())
         finally:
-            if failed:
+            if failed or OutOfTime.told:
                 print("--- log of %s\n%s\n---" % (self.name, self.log()[-6000:] + self.output()[-6000:]), file=sys.stderr)
             if not os.environ.get("POSTHOUSE_KEEP"):
                 shutil.rmtree(self.folder, ignore_errors=True)
+            if self in Instance.live:
+                Instance.live.remove(self)
+
+    @classmethod
+    def close_all(cls):
+        """What a test that was broken off has left."""
+        for post in list(cls.live):
+            try:
+                post.running = post.running or os.path.exists(os.path.join(post.spool, "pid", "master.pid"))
+                post.close()
+            except (OSError, AssertionError, subprocess.SubprocessError) as error:
+                print("closing %s: %s" % (post.name, error), file=sys.stderr)
 
     # ---- mail
     def smtp(self, timeout=30):
@@ -617,17 +633,42 @@ class TestCase(unittest.TestCase):
         return wait_until(condition, what, seconds)
 
 
-def end_early(*_):
-    """What a limit of time sends: says where the test hangs, and takes down what it has started."""
+class OutOfTime(Exception):
+    """The test that runs is broken off, and none is begun any more. An exception as any other, so that what the test has
+    started is taken down, and what has become of the tests before it is told."""
+    told = False
+
+
+def end_early(number, _):
+    """What a limit of time sends, or Ctrl-C: says where the test hangs, and ends it."""
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: None)  # make, timeout and the terminal may all send it
+    OutOfTime.told = True
     faulthandler.dump_traceback(all_threads=True)
-    raise KeyboardInterrupt
+    if Runner.result:
+        Runner.result.failfast = True  # no further part of this test either
+        Runner.result.stop()
+    raise OutOfTime("ended by " + signal.Signals(number).name)
+
+
+class Runner(unittest.TextTestRunner):
+    result = None
+
+    def _makeResult(self):
+        Runner.result = super()._makeResult()
+        return Runner.result
 
 
 def main():
-    signal.signal(signal.SIGTERM, end_early)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end_early)
     try:
-        unittest.main(verbosity=2)
+        unittest.main(verbosity=2, testRunner=Runner)
+    except OutOfTime:  # between two tests
+        Runner.result.printErrors()
+        raise
     finally:
+        Instance.close_all()
         Programs.remove()
         for reservation in RESERVED:
             reservation.close()
