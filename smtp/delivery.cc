@@ -23,6 +23,8 @@ Task<queue::DeliveryDone> Delivery::run()
     if (!over())
         co_await search();
     queue::DeliveryDone done(request_.serial);
+    if (!cancelled_ && results_.given_up)
+        results_.finish_put_off();
     const bool handed_back = results_.given_up && !results_.all_settled();
     if (!cancelled_ && !handed_back)
         results_.finish();

@@ -97,6 +97,13 @@ void Results::finish()
         }
 }
 
+void Results::finish_put_off()
+{
+    for (size_t i = 0; i < recipients_.size(); ++i)
+        if (recipients_[i].open && !recipients_[i].trouble.empty() && !recipients_[i].trouble.permanent)
+            failed(i, recipients_[i].trouble);
+}
+
 std::vector<queue::RecipientOutcome> Results::take_new()
 {
     return std::exchange(new_, std::vector<queue::RecipientOutcome>());

@@ -32,6 +32,8 @@ public:
     void note_all(const Trouble& trouble);
     // Settles all that is open by what was noted.
     void finish();
+    // The same for those that a host has put off; one that was not tried, or that another host may take, stays open.
+    void finish_put_off();
 
     // Outcomes settled since the last call.
     std::vector<queue::RecipientOutcome> take_new();

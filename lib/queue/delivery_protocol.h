@@ -102,7 +102,7 @@ public:
 enum class SiteStatus : uint8_t {
     Ok = 1,         // talked to, whatever it said about the recipients
     SiteFailed = 2, // could not be talked to: counts against the destination
-    AgentBusy = 3,  // the agent could not even try (no descriptors, no memory): not the site's fault
+    AgentBusy = 3,  // open recipients are given back: no descriptors, no memory, or a stop. Not the site's fault
 };
 
 class DeliveryDone {

@@ -229,7 +229,7 @@ TEST_CASE("what a host asks for at the very moment of a stop is not sent")
     CHECK(heard.ends_with("DATA\r\n"));
 }
 
-TEST_CASE("a delivery that fails with its host during a stop goes to no other, and is given back")
+TEST_CASE("what a host puts off during a stop goes to no other, and waits with what that host said")
 {
     Client client;
     client.names.add_mx("b.example", 10, "one.example");
@@ -248,8 +248,10 @@ TEST_CASE("a delivery that fails with its host during a stop goes to no other, a
     pair.agent->stop(smtp_client::Agent::Stop::Soon);
     receive<queue::AgentLeaving>(client, pair);
     const auto done = receive<queue::DeliveryDone>(client, pair);
-    CHECK(done.site == queue::SiteStatus::AgentBusy);
-    CHECK(done.outcomes.empty());
+    CHECK(done.site != queue::SiteStatus::AgentBusy);
+    REQUIRE(done.outcomes.size() == 1);
+    CHECK(done.outcomes.front().status == queue::DeliveryStatus::Deferred);
+    CHECK(done.outcomes.front().text.find("451 not now") != std::string::npos);
     CHECK(two.connections == 0);
 }
 
