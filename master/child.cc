@@ -38,9 +38,11 @@ std::vector<char*> pointers(const std::vector<std::string>& words)
     ::syscall(SYS_close_range, static_cast<unsigned>(end), ~0U, 0U);
     for (int number = 1; number < NSIG; ++number)
         ::signal(number, SIG_DFL);
-    sigset_t none;
-    sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    // A reload waits until the program can hear of it (service::run); the others may end it from here on.
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGHUP);
+    ::sigprocmask(SIG_SETMASK, &held, nullptr);
     ::execve(command.path.c_str(), arguments, environment);
     const std::string text = cat("master: cannot run ", Error::system(command.path, errno).text(), '\n');
     (void)!::write(STDERR_FILENO, text.data(), text.size());

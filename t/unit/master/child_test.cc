@@ -47,3 +47,22 @@ TEST_CASE("a child that is told to end before it has become its program ends")
     REQUIRE(::sigprocmask(SIG_SETMASK, nullptr, &blocked) == 0);
     CHECK(sigismember(&blocked, SIGTERM) == 0);
 }
+
+TEST_CASE("a child that is told to reload before it has become its program goes on")
+{
+    auto* const before = std::signal(SIGHUP, ignore_word);
+    master::ChildCommand sleep;
+    sleep.path = "/bin/sleep";
+    sleep.arguments = {"sleep", "60"};
+    for (int turn = 0; turn < 20; ++turn) {
+        auto child = master::Child::start(sleep);
+        REQUIRE(child);
+        ::kill(child->pid(), SIGHUP);
+        ::usleep(10000);
+        int status = 0;
+        CHECK(::waitpid(child->pid(), &status, WNOHANG) == 0);
+        ::kill(child->pid(), SIGTERM);
+        REQUIRE(signal_that_ended(child->pid()) == SIGTERM);
+    }
+    std::signal(SIGHUP, before);
+}
