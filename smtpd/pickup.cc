@@ -62,9 +62,10 @@ public:
 private:
     void look();
     Task<void> work(service::Context& context);
-    Task<void> take(std::string name);
+    Task<void> take(service::Context& context, std::string name);
     Task<void> sync_maildrop(ThreadPool& pool);
-    std::vector<std::string> list() const;
+    std::vector<std::string> list(Instant now);
+    Deadline next_attempt() const;
 
     std::unique_ptr<queue::IntakeTables> tables_;
     std::unique_ptr<queue::QueueClient> client_;
@@ -73,8 +74,8 @@ private:
     std::unique_ptr<Event> changed_;
     bool look_ = true;
     bool busy_ = false;
-    bool retry_ = false; // something waits for another attempt
     Duration retry_time_;
+    std::unordered_map<std::string, Instant> put_off_; // drops that wait for another attempt, and until when
     std::unordered_set<std::string> in_hand_; // being taken, or stuck
     size_t running_ = 0;
     std::unique_ptr<TaskGroup> takes_; // last: the tasks use what stands above
@@ -148,8 +149,9 @@ void PickupProgram::look()
         changed_->notify_all();
 }
 
-std::vector<std::string> PickupProgram::list() const
+std::vector<std::string> PickupProgram::list(Instant now)
 {
+    std::erase_if(put_off_, [now](const auto& drop) { return drop.second <= now; });
     std::vector<std::string> names;
     const int copy = ::openat(maildrop_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(copy < 0 ? nullptr : ::fdopendir(copy), ::closedir);
@@ -158,9 +160,17 @@ std::vector<std::string> PickupProgram::list() const
         return names;
     }
     while (const dirent* entry = ::readdir(directory.get()))
-        if (entry->d_name[0] != '.' && !in_hand_.contains(entry->d_name))
+        if (entry->d_name[0] != '.' && !in_hand_.contains(entry->d_name) && !put_off_.contains(entry->d_name))
             names.emplace_back(entry->d_name);
     return names;
+}
+
+Deadline PickupProgram::next_attempt() const
+{
+    Deadline next = Deadline::never();
+    for (const auto& [name, when] : put_off_)
+        next = next.tighter(Deadline::at(when));
+    return next;
 }
 
 Task<void> PickupProgram::work(service::Context& context)
@@ -169,14 +179,13 @@ Task<void> PickupProgram::work(service::Context& context)
         if (tables_->stale())
             context.retire();
         if (!std::exchange(look_, false)) {
-            const Deadline until = retry_ ? Deadline::after(retry_time_) : Deadline::never();
+            const Deadline until = next_attempt();
             const bool notified = co_await changed_->wait(until);
-            if (!notified)
-                look_ = std::exchange(retry_, false);
+            look_ = look_ || !notified;
             continue;
         }
         busy_ = true;
-        const std::vector<std::string> names = list();
+        const std::vector<std::string> names = list(context.loop.now());
         for (const std::string& name : names) {
             while (running_ >= most_at_a_time)
                 (void)co_await changed_->wait(Deadline::never());
@@ -184,7 +193,7 @@ Task<void> PickupProgram::work(service::Context& context)
                 break;
             in_hand_.insert(name);
             ++running_;
-            takes_->spawn(take(name));
+            takes_->spawn(take(context, name));
         }
         while (running_ > 0)
             (void)co_await changed_->wait(Deadline::never());
@@ -202,12 +211,13 @@ Task<void> PickupProgram::sync_maildrop(ThreadPool& pool)
     (void)co_await in_pool(pool, std::move(sync)); // at worst, mail comes twice
 }
 
-Task<void> PickupProgram::take(std::string name)
+Task<void> PickupProgram::take(service::Context& context, std::string name)
 {
     const DropOutcome outcome = co_await take_drop(*drops_, name);
     if (outcome != DropOutcome::Stuck)
         in_hand_.erase(name);
-    retry_ = retry_ || outcome == DropOutcome::Retry;
+    if (outcome == DropOutcome::Retry)
+        put_off_[name] = context.loop.now() + retry_time_;
     --running_;
     changed_->notify_all();
 }
