@@ -11,7 +11,7 @@ std::span<const Parameter> smtpd_parameters()
         // ---- the session
         {"smtpd_banner", Text, "$myhostname ESMTP $mail_name", "", "", Smtpd, "Text of the greeting; it has to begin with the host name."},
         {"smtpd_timeout", Time, "${stress?{10}:{300}}s", "1s", "", Smtpd, "How long to wait for a client to send or to take data."},
-        {"smtpd_per_request_deadline", Boolean, "${stress?{yes}:{no}}", "", "", Smtpd, "Whether smtpd_timeout bounds a whole command instead of each read and write."},
+        {"smtpd_per_request_deadline", Boolean, "yes", "", "", Smtpd, "Whether smtpd_timeout bounds a whole command, or a message but for what smtpd_min_data_rate grants it, instead of each read and write: so that nobody holds a session by sending a byte now and then."},
         {"smtpd_min_data_rate", Number, "500", "1", "", Smtpd, "Bytes a second that extend the deadline of a request while content comes in."},
         {"smtpd_helo_required", Boolean, "no", "", "", Smtpd, "Whether MAIL has to follow HELO or EHLO."},
         {"smtpd_delay_reject", Boolean, "yes", "", "", Smtpd, "Whether refusals of client, HELO and sender wait for RCPT, so that the log has all three."},
