@@ -25,7 +25,7 @@ mail::Envelope Forwarder::envelope_for(const queue::DeliveryRequest& request, si
     envelope.content_filter.clear();
     envelope.hold = false;
     envelope.trace = mail::TraceNone;
-    const bool list = !owner.empty(); // a list takes over: the sender's wishes end here, RFC 3461 5.2.7.3
+    const bool list = !owner.empty(); // a list takes over: the sender's wishes end here, RFC 3461 5.2.7.1
     if (list) {
         envelope.sender = owner;
         envelope.envid.clear();

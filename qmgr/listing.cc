@@ -135,7 +135,7 @@ queue::ListEntry Scheduler::piece_of(const Message& message, uint32_t& next) con
     entry.sender = message.envelope.sender;
     size_t bytes = 0;
     for (; next < message.recipients.size(); ++next) {
-        if (!message.pending(next))
+        if (!message.pending(next) || (message.recipients[next].notify & mail::NotifyExpanded))
             continue;
         if (bytes >= queue::list_piece_bytes) {
             entry.more = true;

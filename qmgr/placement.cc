@@ -94,9 +94,7 @@ Task<void> Scheduler::hand_out(Message& message)
 Task<void> Scheduler::hand_out_one(Message& message, uint32_t index, Placements& placements)
 {
     if (message.recipients[index].notify & mail::NotifyExpanded) {
-        queue::RecipientOutcome outcome(0, index, queue::DeliveryStatus::Delivered, "2.0.0", "alias expanded");
-        outcome.action = queue::DeliveryAction::Expanded;
-        settle_here(message, std::move(outcome));
+        settle_expanded(message, index);
         co_return;
     }
     const std::string address = message.recipients[index].address;
@@ -113,6 +111,19 @@ Task<void> Scheduler::hand_out_one(Message& message, uint32_t index, Placements&
     else
         settle_here(message, queue::RecipientOutcome(0, index, queue::DeliveryStatus::Deferred,
                                                      std::string(route.error().dsn()), route.error().text()));
+}
+
+// A probe (sendmail -bv) tells of the members alone.
+void Scheduler::settle_expanded(Message& message, uint32_t index)
+{
+    if ((message.envelope.trace & mail::TraceVerify) != 0) {
+        message.states[index] = queue::RecipientState::Delivered;
+        pool_->mark(message.number, index, message.states[index]);
+        return;
+    }
+    queue::RecipientOutcome outcome(0, index, queue::DeliveryStatus::Delivered, "2.0.0", "alias expanded");
+    outcome.action = queue::DeliveryAction::Expanded;
+    settle_here(message, std::move(outcome));
 }
 
 void Scheduler::place(Message& message, uint32_t index, const queue::Route& route, Placements& placements)

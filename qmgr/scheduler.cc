@@ -35,7 +35,8 @@ WaitingMessage record_of(const queue::StoredMessage& stored)
     record.forced_expire = stored.expire != queue::Expire::No;
     record.sender = stored.envelope.sender;
     for (uint32_t index = 0; index < stored.states.size(); ++index) {
-        if (queue::is_settled(stored.states[index]))
+        if (queue::is_settled(stored.states[index]) ||
+            (stored.envelope.recipients[index].notify & mail::NotifyExpanded)) // nothing waits to go there
             continue;
         WaitingRecipient recipient;
         recipient.index = index;

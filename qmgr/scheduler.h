@@ -116,6 +116,7 @@ private:
     // A message's way (scheduler.cc), placement (placement.cc), results (results.cc).
     Task<void> process(Message& message);
     Task<void> hand_out(Message& message);
+    void settle_expanded(Message& message, uint32_t index);
     void place(Message& message, uint32_t index, const queue::Route& route, Placements& placements);
     void probe(Message& message, uint32_t index, const queue::Route& route);
     Task<void> hand_out_one(Message& message, uint32_t index, Placements& placements);

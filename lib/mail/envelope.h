@@ -26,7 +26,7 @@ enum Notify : uint8_t {
     NotifyExpanded = 16, // the alias that recipients beside it stand for: nothing goes there, its sender hears of it
 };
 
-// What the members of an alias inherit: success has been reported with the expansion (RFC 3461 section 5.2.7.1).
+// What the members of an alias inherit: success has been reported with the expansion (RFC 3461 section 5.2.7.3).
 uint8_t notify_of_members(uint8_t notify);
 
 enum class Return : uint8_t { Unspecified = 0, Full = 1, Headers = 2 };
