@@ -42,6 +42,7 @@ struct Packet {
     uint64_t serial = 0;
     std::string body;
     UniqueFd file;
+    bool file_was_lost = false; // for want of a descriptor
 };
 
 // False at the end.
@@ -60,6 +61,7 @@ bool receive(int link, std::vector<char>& space, Packet& packet)
     while (got < 0 && errno == EINTR);
     if (got > 0)
         packet.file = descriptor_of(message);
+    packet.file_was_lost = (message.msg_flags & MSG_CTRUNC) != 0;
     if (got < static_cast<ssize_t>(serial_size) || (message.msg_flags & MSG_TRUNC))
         return false;
     memcpy(&packet.serial, space.data(), serial_size);
@@ -151,7 +153,9 @@ MailboxResult Worker::deliver(const Packet& packet)
     if (!job)
         return MailboxResult(MailboxResult::Status::Deferred, "4.3.0", "delivery worker: malformed job");
     if (!packet.file)
-        return MailboxResult(MailboxResult::Status::Deferred, "4.3.0", "delivery worker: no file descriptor left for the message");
+        return MailboxResult(MailboxResult::Status::Deferred, "4.3.0",
+                             packet.file_was_lost ? "delivery worker: no file descriptor left for the message"
+                                                  : "delivery worker: a job without its message");
     if (const char* why = mandate_.refusal(*job))
         return MailboxResult(MailboxResult::Status::Deferred, "4.3.0",
                              cat("delivery worker: refused ", job->path, ": ", why));

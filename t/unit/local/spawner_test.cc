@@ -403,7 +403,7 @@ TEST_CASE("a job that makes no sense is answered or ends its worker, and never d
     const UniqueFd message = place.scratch.message(content);
     REQUIRE(router.ask_ids(place.uid, place.gid).status == Status::Ok);
     const MailboxJob job = place.job(MailboxJob::Kind::Maildir, place.at("base/m"));
-    CHECK(router.deliver(job, -1) == "delivery worker: no file descriptor left for the message");
+    CHECK(router.deliver(job, -1) == "delivery worker: a job without its message");
     auto garbage = MailboxResult::decode(exchange(router.worker.get(), "garbage", message.get(), nullptr));
     REQUIRE(garbage);
     CHECK(garbage->text == "delivery worker: malformed job");
