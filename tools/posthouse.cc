@@ -20,7 +20,7 @@ DESCRIPTION
 	    The same in the foreground, for a container or a supervisor.
 	stop
 	    End in order: sessions are told, deliveries that a host is answering to are finished (stop_deadline),
-	    others put off. Waits for the end: at most some seconds longer than stop_deadline.
+	    others put off. Waits for the end: at most 21 seconds longer than stop_deadline.
 	abort
 	    End at once. Nothing is lost; what was under way is done again later.
 	reload

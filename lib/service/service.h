@@ -67,7 +67,7 @@ struct Spec {
     bool chroot_ok = true;            // may run in queue_directory when the chroot column says so
     size_t sessions_per_process = 0;  // Busy from then on; 0: default (10000)
     bool single_connection = false;   // agents: one connection at a time, and from qmgr only
-    bool delivers = false;            // has stop_deadline to end when the instance stops, others 10 s
+    bool delivers = false;            // has stop_deadline to end when the instance stops; others, 10 s of it at most
     bool gives_work = false;          // qmgr: also has the group setgid_group, by which agents know it
     bool exclusive = false;           // one process at a time: qmgr, pickup
     bool resolver = false;            // Context::resolver() will be used
