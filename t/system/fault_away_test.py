@@ -35,9 +35,7 @@ class Away(Faults):
 
     def test_while_the_name_server_is_down_mail_waits_and_local_mail_flows(self):
         with client_test.HostAt("127.0.0.2") as host:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
+            port = harness.free_port()
             post = self.started(main_cf="dns_servers = 127.0.0.1:%d\nsmtp_host_lookup = dns\nsmtp_tcp_port = %d\n" %
                                 (port, host.port))
             post.send(SENDER, ["friend@far.example"], "patience")
@@ -49,6 +47,17 @@ class Away(Faults):
                 self.wait_until(lambda: host.messages, "delivery", 60)
                 post.wait_queue(0)
                 self.assertEqual(len(host.messages), 1)
+
+    def no_more(self, answers):
+        """How many there are when none has come for two seconds, but one has."""
+        seen = [0, time.monotonic()]
+
+        def ended():
+            if len(answers) != seen[0]:
+                seen[:] = len(answers), time.monotonic()
+            return seen[0] and time.monotonic() - seen[1] > 2
+        self.wait_until(ended, "the answers cease")
+        return seen[0]
 
     def test_mail_comes_and_goes_after_a_queue_manager_that_stood_still(self):
         post = self.started()
@@ -62,14 +71,16 @@ class Away(Faults):
                 clients.append(threading.Thread(target=one, args=(number,)))
                 clients[-1].start()
                 time.sleep(0.01)
-            self.wait_until(lambda: codes, "an answer")
+            # smtpd takes what it has slots for; the others wait for the queue manager.
+            answered = self.no_more(codes)
+            self.assertIn(answered, range(1, 60))
         finally:
             os.kill(qmgr, signal.SIGCONT)
         for client in clients:
             client.join()
         self.assertEqual(len(codes), 60)
         self.assertLessEqual({code for _, code in codes}, {250, 451, 452})
-        self.assertIn(250, {code for _, code in codes})
+        self.assertIn(250, {code for _, code in codes[answered:]})
         self.assertEqual(self.answer_to(post, "moving")[0], 250)
         self.arrives_once(post, "moving")
         for number, code in codes:
@@ -85,9 +96,8 @@ class Away(Faults):
             queue_id = post.send_id(SENDER, ["friend@far.example"], "stuck")
             post.send(SENDER, ["user@example.com"], "at home")
             self.wait_until(lambda: self.count(post, "at home"), "local mail", 10)
-            started = time.monotonic()
-            post.stop()
-            self.assertLess(time.monotonic() - started, 20 * harness.PATIENCE / 20)
+            post.running = False
+            post.tool("posthouse", "stop")  # fails if master has not ended in its time
             self.assertFalse(harness.alive(agent))
             post.start()
             self.wait_until(lambda: len(sink.messages) == 2, "delivery after the restart", 40)
@@ -210,7 +220,7 @@ class Start(Faults):
             self.assertTrue(starting.is_alive())
         finally:
             open(go_on, "w").close()
-        starting.join(20 * harness.PATIENCE / 20)
+        starting.join(harness.PATIENCE)
         self.assertFalse(starting.is_alive())
         self.arrives_once(post, "waits")
 

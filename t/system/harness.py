@@ -44,6 +44,7 @@ BUILD = os.path.abspath(os.environ.get("POSTHOUSE_BUILD", "."))
 SOURCE = os.path.abspath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", "..")))
 # Seconds until something that does not happen is a failure. Where a test names its own, they are meant for a patience of
 # 20, and grow with it: a sanitizer build is slower, a loaded machine too.
+# No bound from above grows with it: that would let pass what it is to find.
 PATIENCE = float(os.environ.get("POSTHOUSE_TEST_PATIENCE", "60"))
 
 DAEMONS = {"master": "master/master", "smtpd": "smtpd/smtpd", "pickup": "smtpd/pickup", "qmgr": "qmgr/qmgr",
@@ -118,8 +119,9 @@ def free_port():
         reservation = socket.socket(socket.AF_UNIX)
         try:
             reservation.bind("\0posthouse-test-port-%d" % port)
-            with socket.socket() as probe:
-                probe.bind(("", port))
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(socket.AF_INET, kind) as probe:
+                    probe.bind(("", port))
         except OSError:
             reservation.close()
             continue

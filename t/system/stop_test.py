@@ -6,6 +6,9 @@ import time
 import harness
 
 SENDER = "sender@example.com"  # has a Maildir, so notices can be read
+# Seconds, on a slow machine too, for a stop that waits for nobody. Whoever does not come to its end makes it last 10 and
+# more (lib/service/stop_times.h): a session that long itself, and until master kills it is never less.
+SOON = 9
 
 
 def relay_to(port, more=""):
@@ -20,7 +23,7 @@ class Stop(harness.TestCase):
             pids = post.pids() + [post.master_pid()]
             begin = time.monotonic()
             post.stop()
-            self.assertLess(time.monotonic() - begin, 5 * harness.PATIENCE / 20)
+            self.assertLess(time.monotonic() - begin, SOON)
             harness.wait_until(lambda: not any(map(harness.alive, pids)), "no process is left", 2)
 
     def test_stop_tells_an_idle_client_421(self):
@@ -75,7 +78,7 @@ class Stop(harness.TestCase):
             client = self.content_begun(post)
             begun = time.monotonic()
             post.stop()
-            self.assertLess(time.monotonic() - begun, 9 * harness.PATIENCE / 20)
+            self.assertLess(time.monotonic() - begun, SOON)
             self.assertEqual(client.reply()[0], 421)
 
     def test_stop_without_a_start_says_so(self):
@@ -137,7 +140,7 @@ class Deliveries(harness.TestCase):
                 self.assertTrue(connected.wait(20))
                 began = time.monotonic()
                 post.stop()
-                self.assertLess(time.monotonic() - began, 9)
+                self.assertLess(time.monotonic() - began, SOON)
                 greet.set()
                 post.start()
                 self.wait_until(lambda: sink.messages, "delivery after the start")
