@@ -58,9 +58,14 @@ class Fault:
         return "+++ killed by SIGKILL" in self.text()
 
     def end(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait()
+        # It ends with the process; told to while that one dies, strace 6.1 may wait for ever.
+        for number in ((0,) if self.killed() else ()) + (signal.SIGTERM, signal.SIGKILL):
+            self.process.send_signal(number)
+            try:
+                self.process.wait(3)
+                break
+            except subprocess.TimeoutExpired:
+                pass
         self.process.stderr.close()
 
     def __enter__(self):

@@ -154,8 +154,29 @@ class Dropper(threading.Thread):
             time.sleep(0.1)
 
 
+class Copy:
+    """A message in a Maildir: when it was written, the ids that it had on its way (the first server's first), and whether
+    it began with the sendmail command."""
+
+    def __init__(self, path, when, data):
+        head = data.partition(b"\n\n")[0].decode("latin-1")
+        self.path, self.when, self.dropped = path, when, "from userid" in head
+        self.ids = re.findall(r"\bid (\w+)", head)[::-1]
+
+
+def time_of(queue_id):
+    """When the message was taken that has this id."""
+    def value(text):
+        number = 0
+        for digit in text:
+            number = 52 * number + "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz".index(digit)
+        return number
+    digits = queue_id[:queue_id.rindex("z")]
+    return value(digits[:-4]) + value(digits[-4:]) / 1e6
+
+
 def deliveries(folders):
-    """What is in these Maildirs: {(number, user): [when, ...]}, and the paths of files that are not whole."""
+    """What is in these Maildirs: {(number, user): [Copy, ...]}, and the paths of files that are not whole."""
     found, broken = collections.defaultdict(list), []
     for folder in folders:
         for path in glob.glob(os.path.join(folder, "*", "new", "*")) + glob.glob(os.path.join(folder, "*", "cur", "*")):
@@ -167,19 +188,11 @@ def deliveries(folders):
                 continue  # a notice
             if not whole:
                 broken.append(path)
-            found[(number, path.split(os.sep)[-3])].append(when)
+            found[(number, path.split(os.sep)[-3])].append(Copy(path, when, data))
     return found, broken
-
-
-def copies(folder, number):
-    """The files of one Maildir that hold the message of this number."""
-    for path in glob.glob(os.path.join(folder, "new", "*")) + glob.glob(os.path.join(folder, "cur", "*")):
-        with open(path, "rb") as message:
-            if read_message(message.read())[0] == number:
-                yield path
 
 
 def delivered(folders):
     """The same, counted: a Counter of (number, user)."""
     found, broken = deliveries(folders)
-    return collections.Counter({key: len(times) for key, times in found.items()}), broken
+    return collections.Counter({key: len(copies) for key, copies in found.items()}), broken
