@@ -393,10 +393,15 @@ class Interruptions(harness.TestCase):
             self.assertNotIn("status=deferred", post.log())
 
     def test_31_a_client_that_is_killed_after_the_final_dot_loses_no_mail(self):
-        release = threading.Event()
-        with self.holding_sink(release) as sink, harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d" % sink.port) as post:
+        at_the_dot, release = threading.Event(), threading.Event()
+
+        def answer(verb, argument):
+            if verb == "END":
+                at_the_dot.set()
+                release.wait(60)
+        with harness.SinkServer(answer) as sink, harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d" % sink.port) as post:
             post.send(SENDER, ["a@far.example"], "Hello.")
-            self.wait_until(lambda: "DATA" in sink.commands, "the dialogue")
+            self.assertTrue(at_the_dot.wait(harness.PATIENCE))
             post.kill("smtp")
             release.set()
             post.wait_log(r"to=<a@far.example>.* status=sent ")

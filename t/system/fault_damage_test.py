@@ -103,6 +103,7 @@ class Damage(Faults):
         self.the_others_are_delivered(post, sink)
         post.wait_queue(0)
         self.check_only_the_others_were_sent(post, sink)
+        post.wait_log(r"error: damaged queue file %s \(\w+\): .*No such file or directory" % os.path.basename(path))
 
 
 class Clock(Faults):

@@ -80,12 +80,18 @@ class BrokenDisk(Faults):
     def test_a_journal_that_cannot_be_synced_loses_nothing(self):
         post = self.started()
         with inject.Fault(post.pids("qmgr")[0], "fdatasync:error=EIO", path=os.path.join(post.spool, "mail/journal.0")):
+            codes = []
             for number in range(5):
-                self.assertIn(self.answer_to(post, "journal %d." % number)[0], (250, 451, 452))
+                codes.append(self.answer_to(post, "journal %d." % number)[0])
                 time.sleep(0.1)
+            self.assertLessEqual(set(codes), {250, 451, 452})
+            self.assertIn(250, codes)
         post.wait_log("mark journal")
         self.wait_until(lambda: self.answer_to(post, "afterwards")[0] == 250, "mail is taken again", 60)
         self.wait_until(lambda: self.count(post, "afterwards"), "it arrives", 60)
+        for number, code in enumerate(codes):
+            if code == 250:  # a queue manager that has not noted a delivery makes it again
+                self.wait_until(lambda: self.count(post, "journal %d." % number), "journal %d arrives" % number, 20)
 
     def test_a_queue_file_that_cannot_be_opened_for_an_agent_is_tried_again(self):
         post = self.started()
