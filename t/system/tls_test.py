@@ -292,6 +292,26 @@ class Handshake(TlsTestCase):
                 self.open_tls(post, trusting_all(minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1_1))
             post.wait_log("TLS library problem: error:.*:unsupported protocol:")
 
+    def test_a_client_has_so_many_new_sessions_in_a_while_and_any_number_of_resumed_ones(self):
+        with self.instance(main_cf="smtpd_client_new_tls_session_rate_limit = 2\n"
+                                   "smtpd_client_event_limit_exceptions =\nsmtpd_tls_protocols = TLSv1.2\n") as post:
+            context = trusting_all()
+            session = self.open_tls(post, context).socket.session
+            for _ in range(3):
+                with harness.Dialogue(post.port) as client:
+                    client.reply()
+                    client.command("EHLO client.example")
+                    client.command("STARTTLS")
+                    with context.wrap_socket(client.socket, session=session) as tls:
+                        self.assertTrue(tls.session_reused)
+            self.open_tls(post, context)
+            with harness.Dialogue(post.port) as client:
+                client.reply()
+                client.command("EHLO client.example")
+                self.assertEqual(client.command("STARTTLS"), (421, ["4.7.0 post.test.example Error: too many new TLS "
+                                                                    "sessions from 127.0.0.1"]))
+            post.wait_log("warning: New TLS session rate limit exceeded: 2 from unknown.127.0.0.1.")
+
     def test_old_versions_are_spoken_where_they_are_allowed(self):
         with self.instance(pem=RSA, main_cf="smtpd_tls_protocols = >=TLSv1\n") as post:
             old = trusting_all(minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1)
