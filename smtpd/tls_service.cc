@@ -107,7 +107,8 @@ TlsSettings::TlsSettings(const config::Config& config, const std::string& scope)
     server.require_certificate = mandatory && config.boolean("smtpd_tls_req_ccert");
     server.session_timeout = config.duration("smtpd_tls_session_cache_timeout").whole_seconds();
     server.session_ids = config.boolean("smtpd_tls_always_issue_session_ids");
-    server.session_scope = scope;
+    // Who had no certificate when none was asked for does not go on without one.
+    server.session_scope = cat(server.require_certificate ? 'r' : server.ask_certificate ? 'a' : '-', ' ', scope);
     server.alpn = "smtp";
     tell_certificate_state = server.ask_certificate || server.require_certificate;
     if (tell_certificate_state)
