@@ -272,6 +272,18 @@ class ClientCertificates(TlsTestCase):
             post.wait_log("certificate verification failed for unknown.127.0.0.1.: self-signed certificate")
             self.assertEqual(sum("client-signature ECDSA" in mail for mail in post.mail("friend")), 2)
 
+    def test_a_folder_of_authorities_may_be_empty_and_be_added_to(self):
+        post = self.instance(main_cf="smtpd_tls_ask_ccert = yes\nsmtpd_tls_CApath = {etc}/authorities\n")
+        os.mkdir(os.path.join(post.etc, "authorities"), 0o755)
+        post.write("authorities/README", "here go the authorities\n")
+        with post:
+            self.open_tls(post, self.context(CLIENT))
+            post.wait_log("Untrusted TLS connection established")
+            post.write("authorities/b.pem", AUTHORITY.certificate)
+            post.wait_log("TLS certificates read again")
+            self.open_tls(post, self.context(CLIENT))
+            post.wait_log("Trusted TLS connection established")
+
     def test_a_known_certificate_may_relay_and_a_strange_one_may_not(self):
         rules = ("smtpd_tls_ask_ccert = yes\nmynetworks = 192.0.2.1\nvirtual_mailbox_domains = elsewhere.example\n"
                  "relay_clientcerts = inline:{{ %s=known }}\n"

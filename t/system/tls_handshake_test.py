@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import time
 
+import certificates
 import harness
 from tls_case import MX, RSA, TlsTestCase, trusting_all
 
@@ -113,6 +114,34 @@ class Handshake(TlsTestCase):
             with self.assertRaises(ssl.SSLError):
                 self.open_tls(post, trusting_all(minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1_1))
             post.wait_log("TLS library problem: error:.*:unsupported protocol:")
+
+    def test_plain_diffie_hellman_takes_the_parameters_of_the_library_or_of_a_file(self):
+        dhe = trusting_all(maximum_version=ssl.TLSVersion.TLSv1_2)
+        dhe.set_ciphers("DHE-RSA-AES256-GCM-SHA384")
+        parameters = certificates.openssl("genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe3072")
+        for value in ("", "auto", "{etc}/dh.pem"):
+            post = self.instance(pem=RSA)
+            post.write("dh.pem", parameters)
+            with open(post.main_cf_path, "a") as out:
+                out.write("smtpd_tls_dh1024_param_file = %s\n" % value.format(etc=post.etc))
+            with post:
+                self.assertEqual(self.open_tls(post, dhe).socket.cipher()[0], "DHE-RSA-AES256-GCM-SHA384")
+                said = self.s_client(post.port, "-tls1_2", "-cipher", "DHE-RSA-AES256-GCM-SHA384")
+                self.assertIn("Server Temp Key: DH, %d bits" % (3072 if "dh.pem" in value else 2048), said)
+
+    def test_the_parameters_with_a_file_each_serve_two_kinds_of_keys(self):
+        post = harness.Instance(self)
+        for name, pem in (("rsa", RSA), ("ec", MX)):
+            for kind, text in zip(("key", "cert"), certificates.parts(pem)):
+                post.write("%s.%s" % (name, kind), text)
+        post.configure("smtpd_tls_security_level = may\nsmtpd_tls_protocols = TLSv1.2\n"
+                       + "".join("smtpd_tls_%s_file = %s/%s\n" % (parameter, post.etc, file) for parameter, file in (
+                           ("cert", "rsa.cert"), ("key", "rsa.key"), ("eccert", "ec.cert"), ("eckey", "ec.key"))))
+        with post:
+            for list in ("ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384"):
+                context = trusting_all()
+                context.set_ciphers(list)
+                self.assertEqual(self.open_tls(post, context).socket.cipher()[0], list)
 
     def test_a_client_has_so_many_new_sessions_in_a_while_and_any_number_of_resumed_ones(self):
         with self.instance(main_cf="smtpd_client_new_tls_session_rate_limit = 2\n"
