@@ -43,6 +43,7 @@ void ClientCounters::start_window(Entry& entry, Instant now) const
     entry.connection_rate = 0;
     entry.message_rate = 0;
     entry.recipient_rate = 0;
+    entry.tls_session_rate = 0;
     entry.window_start = now;
 }
 
@@ -81,6 +82,18 @@ uint32_t ClientCounters::Visit::count_message(Instant now)
 {
     counters_->start_window(*entry_, now);
     return ++entry_->message_rate;
+}
+
+void ClientCounters::Visit::count_tls_session(Instant now)
+{
+    counters_->start_window(*entry_, now);
+    ++entry_->tls_session_rate;
+}
+
+uint32_t ClientCounters::Visit::tls_session_rate(Instant now) const
+{
+    counters_->start_window(*entry_, now);
+    return entry_->tls_session_rate;
 }
 
 uint32_t ClientCounters::Visit::count_recipient(Instant now)

@@ -20,6 +20,7 @@ public:
         uint32_t connection_rate = 0;
         uint32_t message_rate = 0;
         uint32_t recipient_rate = 0;
+        uint32_t tls_session_rate = 0; // whole handshakes
         Instant window_start;
     };
 
@@ -37,6 +38,8 @@ public:
         uint32_t connection_rate() const { return entry_->connection_rate; }
         uint32_t count_message(Instant now);   // the rate with this one
         uint32_t count_recipient(Instant now);
+        void count_tls_session(Instant now);
+        uint32_t tls_session_rate(Instant now) const;
 
     private:
         void end();

@@ -59,10 +59,27 @@ Session::Answer Session::cmd_starttls(const smtp::CommandLine& line)
         co_return smtp::Reply(502, "5.5.1", "Error: command not implemented");
     if (!server_.tls->context())
         co_return smtp::Reply(454, "4.7.0", "TLS not available due to local problem");
+    auto too_many = co_await refuse_handshake();
+    if (too_many)
+        co_return std::move(*too_many);
     if (const size_t count = chat_.discard_buffered(); count > 0)
         log::warning("discarded ", count, " bytes after STARTTLS from ", client_.label());
     starting_tls_ = true;
     co_return smtp::Reply(220, "2.0.0", "Ready to start TLS");
+}
+
+// smtpd_client_new_tls_session_rate_limit: of sessions that go on with an earlier one, any number may come.
+Task<std::optional<smtp::Reply>> Session::refuse_handshake()
+{
+    const uint32_t limit = server_.settings.tls_session_rate_limit;
+    if (limit == 0 || !visit_.counted() || visit_.tls_session_rate(server_.loop.now()) < limit)
+        co_return std::nullopt;
+    const bool limited = co_await limits_apply();
+    if (!limited)
+        co_return std::nullopt;
+    log::warning("New TLS session rate limit exceeded: ", limit, " from ", client_.label());
+    co_return smtp::Reply(421, "4.7.0",
+                          cat(server_.settings.hostname, " Error: too many new TLS sessions from ", client_.address));
 }
 
 // After it nothing is left of what the client has said before (RFC 3207 section 4.2).
@@ -112,6 +129,8 @@ Task<Result<void>> Session::shake_hands(Deadline deadline)
         co_return timed_out ? std::move(done.error()) : Error::disconnected("lost connection");
     }
     tls_ = std::move(*stream);
+    if (!tls_->info().resumed && visit_.counted())
+        visit_.count_tls_session(server_.loop.now());
     log_tls(settings);
     co_return Result<void>();
 }

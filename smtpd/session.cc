@@ -123,6 +123,8 @@ Task<Result<void>> Session::converse()
 {
     auto too_much = co_await count_visit();
     if (server_.tls && server_.tls->settings().wrapper) {
+        if (!too_much)
+            too_much = co_await refuse_handshake();
         closing_ = too_much.has_value(); // no handshake, which is what costs, and nothing to be said without one
         if (closing_)
             co_return Result<void>();

@@ -127,6 +127,7 @@ private:
     bool offers_tls() const;
     bool must_start_tls() const;
     const tls::SessionInfo* tls_info() const; // null: plain text
+    Task<std::optional<smtp::Reply>> refuse_handshake();
     Task<Result<void>> start_tls();
     Task<Result<void>> shake_hands(Deadline deadline);
     void log_tls(const TlsSettings& settings) const;

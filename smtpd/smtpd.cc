@@ -91,7 +91,7 @@ Result<void> SmtpdProgram::prepare(service::Context& context)
         auto tls = TlsService::open(context.config, context.service_name, tables);
         if (!tls)
             return std::move(tls.error());
-        RETURN_IF_ERROR((*tls)->start_courier());
+        (*tls)->start_courier();
         server_->tls = std::move(*tls);
     }
     for (const Error& fault : server_->restrictions->faults())

@@ -54,6 +54,30 @@ tls::Named named(const config::Config& config, const char* parameter)
     return tls::Named(parameter, config.text(parameter));
 }
 
+void choose_ciphers(const config::Config& config, bool mandatory, tls::ServerSettings& into)
+{
+    into.protocols = named(config, mandatory ? "smtpd_tls_mandatory_protocols" : "smtpd_tls_protocols");
+    into.ciphers = named(config, mandatory ? "smtpd_tls_mandatory_ciphers" : "smtpd_tls_ciphers");
+    into.exclude_ciphers = named(config, "smtpd_tls_exclude_ciphers");
+    into.excluded = config.list("smtpd_tls_exclude_ciphers");
+    if (mandatory)
+        for (std::string& word : config.list("smtpd_tls_mandatory_exclude_ciphers"))
+            into.excluded.push_back(std::move(word));
+}
+
+void choose_files(const config::Config& config, tls::ServerSettings& into)
+{
+    for (const std::string& file : config.list("smtpd_tls_chain_files"))
+        into.chain_files.emplace_back("smtpd_tls_chain_files", file);
+    into.cert_file = named(config, "smtpd_tls_cert_file");
+    into.key_file = named(config, "smtpd_tls_key_file");
+    into.eccert_file = named(config, "smtpd_tls_eccert_file");
+    into.eckey_file = named(config, "smtpd_tls_eckey_file");
+    into.dh_file = named(config, "smtpd_tls_dh1024_param_file");
+    into.ca_file = named(config, "smtpd_tls_CAfile");
+    into.ca_path = named(config, "smtpd_tls_CApath");
+}
+
 // Where the chain of secrets for tickets is kept: one file for each service.
 std::string ticket_file(const config::Config& config, const std::string& service_name)
 {
@@ -74,22 +98,8 @@ TlsSettings::TlsSettings(const config::Config& config, const std::string& scope)
 {
     const bool mandatory = wrapper || level == TlsLevel::Encrypt;
     server.library = tls::LibrarySettings(config);
-    server.protocols = named(config, mandatory ? "smtpd_tls_mandatory_protocols" : "smtpd_tls_protocols");
-    server.ciphers = named(config, mandatory ? "smtpd_tls_mandatory_ciphers" : "smtpd_tls_ciphers");
-    server.exclude_ciphers = named(config, "smtpd_tls_exclude_ciphers");
-    server.excluded = config.list("smtpd_tls_exclude_ciphers");
-    if (mandatory)
-        for (std::string& word : config.list("smtpd_tls_mandatory_exclude_ciphers"))
-            server.excluded.push_back(std::move(word));
-    for (const std::string& file : config.list("smtpd_tls_chain_files"))
-        server.chain_files.emplace_back("smtpd_tls_chain_files", file);
-    server.cert_file = named(config, "smtpd_tls_cert_file");
-    server.key_file = named(config, "smtpd_tls_key_file");
-    server.eccert_file = named(config, "smtpd_tls_eccert_file");
-    server.eckey_file = named(config, "smtpd_tls_eckey_file");
-    server.dh_file = named(config, "smtpd_tls_dh1024_param_file");
-    server.ca_file = named(config, "smtpd_tls_CAfile");
-    server.ca_path = named(config, "smtpd_tls_CApath");
+    choose_ciphers(config, mandatory, server);
+    choose_files(config, server);
     server.verify_depth = static_cast<int>(config.number("smtpd_tls_ccert_verifydepth"));
     server.fingerprint_digest = named(config, "smtpd_tls_fingerprint_digest");
     server.ask_certificate = config.boolean("smtpd_tls_ask_ccert");
@@ -97,7 +107,8 @@ TlsSettings::TlsSettings(const config::Config& config, const std::string& scope)
     server.require_certificate = mandatory && config.boolean("smtpd_tls_req_ccert");
     server.session_timeout = config.duration("smtpd_tls_session_cache_timeout").whole_seconds();
     server.session_ids = config.boolean("smtpd_tls_always_issue_session_ids");
-    server.session_scope = scope;
+    // Who had no certificate when none was asked for does not go on without one.
+    server.session_scope = cat(server.require_certificate ? 'r' : server.ask_certificate ? 'a' : '-', ' ', scope);
     server.alpn = "smtp";
     tell_certificate_state = server.ask_certificate || server.require_certificate;
     if (tell_certificate_state)
@@ -189,16 +200,16 @@ void TlsService::take(const FileSet& files)
     log::info("TLS certificates read again");
 }
 
-Result<void> TlsService::start_courier()
+void TlsService::start_courier()
 {
     const std::vector<std::string> all = files();
     if (all.empty())
-        return Result<void>();
+        return;
     auto courier = service::FileCourier::start(all, signature_);
-    if (!courier)
-        return std::move(courier.error()).within("TLS certificates");
-    courier_ = std::move(*courier);
-    return Result<void>();
+    if (courier)
+        courier_ = std::move(*courier);
+    else
+        log::warning("TLS certificates will not be read again by this process: ", courier.error().full_text());
 }
 
 Task<void> TlsService::follow_files(Loop& loop)

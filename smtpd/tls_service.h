@@ -61,8 +61,8 @@ public:
     std::shared_ptr<const tls::ServerContext> context() const { return context_; }
     bool stale() const { return names_->stale(); } // a table was replaced
 
-    // Before the privileges drop: has somebody look after the files.
-    Result<void> start_courier();
+    // Before the privileges drop: has somebody look after the files. If that cannot be, it is logged.
+    void start_courier();
     // A background task of the process: takes what the courier brings.
     Task<void> follow_files(Loop& loop);
 

@@ -48,7 +48,7 @@ std::span<const Parameter> smtpd_parameters()
         {"smtpd_client_connection_rate_limit", Number, "0", "0", "", Smtpd, "Most connections of one client in anvil_rate_time_unit; 0 for no limit."},
         {"smtpd_client_message_rate_limit", Number, "0", "0", "", Smtpd, "Most messages of one client in anvil_rate_time_unit; 0 for no limit."},
         {"smtpd_client_recipient_rate_limit", Number, "0", "0", "", Smtpd, "Most recipients of one client in anvil_rate_time_unit; 0 for no limit."},
-        {"smtpd_client_new_tls_session_rate_limit", Number, "0", "0", "", Later, "Most new TLS sessions of one client in anvil_rate_time_unit; 0 for no limit."},
+        {"smtpd_client_new_tls_session_rate_limit", Number, "0", "0", "", Smtpd, "Most new TLS sessions of one client in anvil_rate_time_unit; 0 for no limit."},
         {"smtpd_client_auth_rate_limit", Number, "0", "0", "", Later, "Most AUTH commands of one client in anvil_rate_time_unit; 0 for no limit."},
         {"smtpd_client_event_limit_exceptions", List, "$mynetworks", "", "", Smtpd, "Clients without such limits."},
         {"smtpd_client_ipv4_prefix_length", Number, "32", "0", "32", Smtpd, "Bits of an IPv4 address that make one client for these limits."},

@@ -78,7 +78,7 @@ Result<std::vector<CertificatePtr>> parse_certificates(const PemText& text)
         return Result<void>();
     }));
     if (found.empty())
-        return fault(text, "no certificate in it");
+        return Error(ErrorKind::NotFound, cat(text.source, ": no certificate in it"));
     return found;
 }
 

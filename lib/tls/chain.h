@@ -42,7 +42,7 @@ private:
     std::string certificate_source_;
 };
 
-// All certificates of a PEM text, at least one.
+// All certificates of a PEM text, at least one: NotFound when there is none.
 Result<std::vector<CertificatePtr>> parse_certificates(const PemText& text);
 
 } // namespace posthouse::tls

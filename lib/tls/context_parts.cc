@@ -196,6 +196,8 @@ Result<void> use_authorities(SSL_CTX* context, const CommonSettings& settings, c
         if (!text)
             return std::move(text.error());
         auto found = parse_certificates(*text);
+        if (!found && found.error().kind() == ErrorKind::NotFound && file == &settings.ca_path)
+            continue; // a folder that is still empty
         if (!found)
             return std::move(found.error());
         for (const CertificatePtr& certificate : *found) {
