@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Adds up the tests of one or more build folders from the logs of `make check`, and closes with the
-line `N passed, N failed`. A log that tells no counts is one test."""
+line `N passed, N failed`. A log that tells no counts is one test; --missing=WHAT is one that failed."""
 import os
 import re
 import sys
@@ -40,8 +40,9 @@ def show(test):
 
 
 def main():
-    total, failed = [0, 0, 0], []
-    for folder in sys.argv[1:]:
+    missing = [one.partition("=")[2] for one in sys.argv[1:] if one.startswith("--missing=")]
+    total, failed = [0, len(missing), 0], []
+    for folder in [one for one in sys.argv[1:] if not one.startswith("--missing=")]:
         here = [0, 0, 0]
         for where, _, names in os.walk(folder):
             for name in sorted(names):
@@ -61,6 +62,8 @@ def main():
         total = [a + b for a, b in zip(total, here)]
     for test in failed:
         show(test)
+    for what in missing:
+        print("failed: " + what)
     print("%d passed, %d failed" % (total[0], total[1]))
     return 1 if total[1] or not total[0] else 0
 
