@@ -289,7 +289,9 @@ class TimeOuts(harness.TestCase):
             with harness.Instance(self, main_cf="relayhost = [127.0.0.1]:%d\nsmtp_connect_timeout = 1s\n" % address[1]) as post:
                 post.send(SENDER, ["a@far.example"], "Hello.")
                 post.wait_log(r"connect to 127\.0\.0\.1\[127\.0\.0\.1\]:%d: Connection timed out" % address[1])
-                post.wait_log(r"to=<a@far\.example>, relay=none, .*dsn=4\.4\.1, status=deferred \(connect to .*timed out\)")
+                found = post.wait_log(r"to=<a@far\.example>, relay=none, delay=([\d.]+), .*dsn=4\.4\.1, "
+                                      r"status=deferred \(connect to .*timed out\)")
+                self.assertLess(float(found[1]), 10)  # the default is 30 s
 
 
 class Content(harness.TestCase):
@@ -382,7 +384,8 @@ class Interruptions(harness.TestCase):
             self.wait_until(lambda: "DATA" in sink.commands, "the dialogue")
             before = set(post.pids("smtp"))
             post.reload()
-            # Other mail is for another process, once those that ran are to end.
+            post.wait_log(r"qmgr\[\d+\]: configuration reloaded")
+            # Other mail is for another process, now that those that ran are to end.
             post.send(SENDER, ["b@far.example"], "Hello.")
             self.wait_until(lambda: set(post.pids("smtp")) - before, "a new process")
             release.set()

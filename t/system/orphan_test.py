@@ -45,7 +45,7 @@ class Orphans(harness.TestCase):
                 post.wait_log("waiting: .*another queue manager has the queue")
                 begun = time.monotonic()
                 post.stop()
-                self.assertLess(time.monotonic() - begun, 5)
+                self.assertLess(time.monotonic() - begun, 9)  # not in its time: 11 and more (lib/service/stop_times.h)
 
     def test_mail_that_comes_while_another_queue_manager_has_the_queue_is_taken_when_that_one_ends(self):
         with harness.Instance(self) as post:

@@ -238,7 +238,7 @@ class Others(harness.TestCase):
                 self.assertEqual(client.command("EHLO client.example")[0], 250)
                 started = time.monotonic()
                 post.stop()
-                self.assertLess(time.monotonic() - started, 10)
+                self.assertLess(time.monotonic() - started, 9)  # at the end of its time: 10 (lib/service/stop_times.h)
                 code, lines = client.reply()
                 self.assertEqual(code, 421)
                 self.assertIn("shutting down", lines[0])
