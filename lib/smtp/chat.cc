@@ -55,8 +55,10 @@ void Chat::make_room(size_t count)
     }
     const size_t capacity = used + count;
     std::unique_ptr<char[]> larger(new char[capacity]);
-    if (used > 0)
+    if (used > 0) {
         std::memcpy(larger.get(), buffer_.get() + begin_, used);
+        explicit_bzero(buffer_.get() + begin_, used); // half a line: may be half a password
+    }
     buffer_ = std::move(larger);
     capacity_ = capacity;
     begin_ = 0;
@@ -101,6 +103,15 @@ size_t Chat::discard_buffered()
     const size_t count = end_ - begin_;
     consume(count);
     return count;
+}
+
+void Chat::wipe_spent()
+{
+    explicit_bzero(scratch(), scratch_size);
+    if (!buffer_)
+        return;
+    explicit_bzero(buffer_.get(), begin_);
+    explicit_bzero(buffer_.get() + end_, capacity_ - end_);
 }
 
 // ---- lines
