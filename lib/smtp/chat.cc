@@ -20,6 +20,7 @@ char* scratch()
     return bytes.get();
 }
 
+constexpr size_t no_small_string = 64;
 constexpr size_t small_output = 512; // what an idle session may keep
 
 } // namespace
@@ -121,6 +122,7 @@ Task<Result<CommandLine>> Chat::read_command(Deadline deadline) { return read_li
 Task<Result<CommandLine>> Chat::read_line(size_t limit, Deadline deadline)
 {
     CommandLine command;
+    command.line.reserve(no_small_string); // so that moving it leaves no copy behind: it may be a password
     while (true) {
         const std::string_view input = buffered();
         const size_t lf = input.find('\n');

@@ -55,13 +55,21 @@ class SaslTestCase(harness.TestCase):
             self.dovecot.start()
         return post
 
-    def dialogue(self, post, port=None, hello=True):
+    def dialogue(self, post, port=None, hello=True, tls=False):
         client = harness.Dialogue(port or post.port)
         self.addCleanup(client.close)
         client.reply()
         if hello:
             client.command("EHLO client.example")
+        if tls:
+            self.start_tls(client)
         return client
+
+    def start_tls(self, client):
+        self.assertEqual(client.command("STARTTLS")[0], 220)
+        client.socket = trusting_all().wrap_socket(client.socket)
+        client.file = client.socket.makefile("rb")
+        client.command("EHLO client.example")
 
     def offered(self, post, port=None):
         """What EHLO says of AUTH."""

@@ -129,24 +129,29 @@ class Dialogue(SaslTestCase):
     @unittest.skipUnless(os.geteuid() == 0, "needs root to look into another process")
     def test_no_password_stays_in_memory(self):
         passwords = {"bob": "correct-horse-battery", "eve": "staple-troubador-three"}
-        with self.instance(dovecot_options={"users": passwords}) as post:
-            said = []
-            for user, given, code in (("bob", passwords["bob"], 235), ("eve", "wrong-" + passwords["eve"], 535)):
-                client = self.dialogue(post)
-                said.append(b64("\0%s\0%s" % (user, given)))
-                self.assertEqual(client.command("AUTH PLAIN " + said[-1])[0], code)
-                client = self.dialogue(post)
-                client.command("AUTH LOGIN")
-                client.command(b64(user))
-                said.append(b64(given))
-                # In pieces, as a slow network has it.
-                for piece in (said[-1][:9], said[-1][9:] + "\r\n"):
-                    client.send(piece)
-                    time.sleep(0.05)
-                self.assertEqual(client.reply()[0], code)
-            self.assertTrue(found_in_memory(post.pids("smtpd"), "private/auth"), "the search works")
-            for text in said:
-                self.assertFalse(found_in_memory(post.pids("smtpd"), text[4:-4]), text)
+        with self.instance(tls=True, dovecot_options={"users": passwords}) as post:
+            for tls in (False, True):
+                for user, given, code in (("bob", passwords["bob"], 235), ("eve", "wrong-" + passwords["eve"], 535)):
+                    with self.subTest(user=user, tls=tls):
+                        client = self.dialogue(post, tls=tls)
+                        text = b64("\0%s\0%s" % (user, given))
+                        self.assertEqual(client.command("AUTH PLAIN " + text)[0], code)
+                        self.assert_gone(post, text)
+                        client = self.dialogue(post, tls=tls)
+                        client.command("AUTH LOGIN")
+                        client.command(b64(user))
+                        text = b64(given)
+                        # In pieces, as a slow network has it.
+                        for piece in (text[:9], text[9:] + "\r\n"):
+                            client.send(piece)
+                            time.sleep(0.05)
+                        self.assertEqual(client.reply()[0], code)
+                        self.assert_gone(post, text)
+
+    def assert_gone(self, post, text):
+        self.assertTrue(found_in_memory(post.pids("smtpd"), "private/auth"), "the search works")
+        # Its end, over which little else would be written.
+        self.assertFalse(found_in_memory(post.pids("smtpd"), text[-16:-4]), text)
 
     def test_a_response_may_be_as_long_as_smtpd_sasl_response_limit_and_no_longer(self):
         with self.instance(main_cf="smtpd_sasl_response_limit = 5000\n") as post:
@@ -225,10 +230,7 @@ class Offers(SaslTestCase):
         with self.instance(tls=True) as post:
             client = self.dialogue(post)
             self.assertEqual(client.command("AUTH PLAIN " + PLAIN)[0], 235)
-            client.command("STARTTLS")
-            client.socket = trusting_all().wrap_socket(client.socket)
-            client.file = client.socket.makefile("rb")
-            client.command("EHLO client.example")
+            self.start_tls(client)
             client.command("MAIL FROM:<bob@example.com>")
             self.assertEqual(client.command("RCPT TO:<far@elsewhere.example>")[0], 454)
             client.command("RSET")
