@@ -44,6 +44,16 @@ class Submission(SaslTestCase):
                           r"sasl_username=bob$")
             post.wait_log(r"posthouse/submissions/smtpd\[\d+\]: \w+: client=unknown\[127.0.0.1\], sasl_method=")
 
+    def test_the_page_on_submission_shows_what_is_shipped(self):
+        def words(text):
+            return " ".join(text.replace("#", "").split())
+        with open(os.path.join(harness.SOURCE, "conf", "master.cf")) as shipped:
+            entries = re.findall(r"^#(submissions? .*\n(?:#    .*\n)+)", shipped.read(), re.M)
+        with open(os.path.join(harness.SOURCE, "doc", "submission.md")) as page:
+            text = words(page.read())
+        for entry in entries:
+            self.assertIn(words(entry), text)
+
     def test_two_instances_the_second_takes_mail_from_those_who_log_in_at_the_first(self):
         second = harness.Instance(self, name="second", main_cf="smtpd_relay_restrictions = reject_unauth_destination\n")
         with second, self.instance(
