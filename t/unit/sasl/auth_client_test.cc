@@ -172,6 +172,29 @@ TEST_CASE("a login that is given up is cancelled, and its late reply disturbs no
     CHECK(at.peer.said()[3] == "CANCEL\t1");
 }
 
+TEST_CASE("a session that ends in the middle of a login leaves nothing behind, at whatever step")
+{
+    for (int turns = 1; turns <= 12; ++turns) {
+        Fixture at({[](Connection& peer) {
+            peer.greet();
+            for (std::string line = peer.line(); !line.empty(); line = peer.line())
+                if (line.rfind("AUTH", 0) == 0)
+                    peer.send("OK\t" + id_of(line) + "\tuser=bob\n");
+        }});
+        {
+            std::optional<Result<AuthReply>> never;
+            TaskGroup session(at.loop);
+            session.spawn(test::store_result(login(at.client, soon()), never));
+            for (int turn = 0; turn < turns && !never; ++turn)
+                at.loop.run_once(Duration::milliseconds(5));
+        }
+        auto reply = run_task(at.loop, login(at.client, soon()));
+        REQUIRE(reply);
+        CHECK(reply->user == "bob");
+        CHECK(at.peer.connections() == 1);
+    }
+}
+
 TEST_CASE("a connection that was lost is opened again for the next login")
 {
     const auto once = [](Connection& peer) {
