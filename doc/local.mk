@@ -6,5 +6,6 @@ dist_doc_DATA = \
 	%reldir%/mailboxes.md \
 	%reldir%/private-instance.md \
 	%reldir%/queue.md \
+	%reldir%/submission.md \
 	%reldir%/tls.md \
 	%reldir%/trouble.md

@@ -86,6 +86,10 @@ Task<Verdict> Evaluation::check_access(const Rule& rule)
     case Subject::ClientCertificate:
         found = co_await find_certificate(*rule.maps);
         break;
+    case Subject::Login:
+        if (!case_.login.empty())
+            found = co_await rule.maps->lookup(std::string(case_.login));
+        break;
     case Subject::Helo:
         if (!case_.helo.empty())
             found = co_await find_domain(*rule.maps, case_.helo);

@@ -44,6 +44,8 @@ void ClientCounters::start_window(Entry& entry, Instant now) const
     entry.message_rate = 0;
     entry.recipient_rate = 0;
     entry.tls_session_rate = 0;
+    entry.auth_rate = 0;
+    entry.auth_failures = 0;
     entry.window_start = now;
 }
 
@@ -100,6 +102,18 @@ uint32_t ClientCounters::Visit::count_recipient(Instant now)
 {
     counters_->start_window(*entry_, now);
     return ++entry_->recipient_rate;
+}
+
+uint32_t ClientCounters::Visit::count_auth(Instant now)
+{
+    counters_->start_window(*entry_, now);
+    return ++entry_->auth_rate;
+}
+
+uint32_t ClientCounters::Visit::count_auth_failure(Instant now)
+{
+    counters_->start_window(*entry_, now);
+    return ++entry_->auth_failures;
 }
 
 } // namespace posthouse::smtpd

@@ -21,6 +21,8 @@ public:
         uint32_t message_rate = 0;
         uint32_t recipient_rate = 0;
         uint32_t tls_session_rate = 0; // whole handshakes
+        uint32_t auth_rate = 0;
+        uint32_t auth_failures = 0;
         Instant window_start;
     };
 
@@ -40,6 +42,8 @@ public:
         uint32_t count_recipient(Instant now);
         void count_tls_session(Instant now);
         uint32_t tls_session_rate(Instant now) const;
+        uint32_t count_auth(Instant now);
+        uint32_t count_auth_failure(Instant now);
 
     private:
         void end();

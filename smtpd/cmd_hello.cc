@@ -99,6 +99,7 @@ Task<Result<smtp::Reply>> Session::ehlo_reply()
     offer(Offer{EhloVrfy, "VRFY"});
     if (offers_tls())
         offer(Offer{EhloStartTls, "STARTTLS"});
+    co_await add_auth_lines(reply);
     const bool xclient = co_await listed(*server_.xclient_hosts);
     if (xclient && (discarded & EhloXclient) == 0)
         reply.add(cat("XCLIENT ", smtp::xclient_names));

@@ -75,6 +75,9 @@ void Session::begin_mail(smtp::MailCommand command)
         mail_->sender.completed = server_.intake_tables->rewriter().complete(mail_->sender.given);
     mail::Envelope& envelope = mail_->envelope;
     envelope.sender = mail_->sender.given;
+    // RFC 4954 section 5: what a client says of who wrote the message counts when we know who the client is.
+    if (!login_.user.empty() && command.auth && *command.auth != "<>")
+        envelope.sasl_sender = std::move(*command.auth);
     envelope.envid = std::move(command.envid);
     envelope.ret = command.ret;
     envelope.smtputf8 = command.smtputf8;

@@ -49,11 +49,9 @@ Session::Answer Session::cmd_help(const smtp::CommandLine&)
     co_return smtp::Reply(214, "2.0.0", names);
 }
 
-// AUTH and ETRN while this server does not offer them.
-Session::Answer Session::cmd_later(const smtp::CommandLine& line)
+// ETRN while this server does not offer it.
+Session::Answer Session::cmd_later(const smtp::CommandLine&)
 {
-    if (find_command(line.verb()).name == "AUTH")
-        co_return smtp::Reply(503, "5.5.1", "Error: authentication not enabled");
     co_return smtp::Reply(502, "5.5.1", "Error: command not implemented");
 }
 

@@ -97,7 +97,7 @@ Task<Result<void>> Session::start_tls()
     reset_mail();
     helo_.clear();
     protocol_ = "";
-    login_.clear();
+    login_ = Login();
     standing_actions_.reset();
     co_return Result<void>();
 }

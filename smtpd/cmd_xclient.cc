@@ -128,7 +128,7 @@ bool Session::Identity::take(const smtp::Attribute& attribute)
     if (name == "HELO")
         helo = absent ? std::string() : value;
     else if (name == "LOGIN")
-        login = absent ? std::string() : value;
+        login = absent || value.empty() ? Login() : Login{value, "XCLIENT"};
     return true; // DESTADDR and DESTPORT change nothing yet
 }
 

@@ -20,8 +20,8 @@ constexpr Subject stage_subjects[stage_count] = {
 
 // How a refusal calls it.
 constexpr std::string_view subject_names[] = {
-    "Client host", "Unverified Client host", "Client certificate", "Helo command", "Sender address", "Recipient address", "Data command",
-    "End-of-data",
+    "Client host", "Unverified Client host", "Client certificate", "SASL login name", "Helo command", "Sender address",
+    "Recipient address", "Data command", "End-of-data",
 };
 
 } // namespace
@@ -104,6 +104,8 @@ std::string Evaluation::shown(Subject subject) const
         return cat('<', case_.client.label(), '>');
     case Subject::ClientCertificate:
         return cat('<', case_.tls ? case_.tls->certificate_fingerprint : std::string(), '>');
+    case Subject::Login:
+        return cat('<', case_.login, '>');
     case Subject::Helo:
         return cat('<', case_.helo, '>');
     case Subject::Sender:

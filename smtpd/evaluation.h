@@ -21,7 +21,7 @@ namespace posthouse::smtpd {
 struct Server;
 
 // What a verdict speaks of.
-enum class Subject : uint8_t { Client, ReverseClient, ClientCertificate, Helo, Sender, Recipient, Data, EndOfData };
+enum class Subject : uint8_t { Client, ReverseClient, ClientCertificate, Login, Helo, Sender, Recipient, Data, EndOfData };
 
 // An envelope address: as the client gave it, and with our domain added where it had none.
 struct Mailbox {
@@ -42,10 +42,17 @@ struct Case {
     const Mailbox* recipient = nullptr; // null outside of RCPT
     size_t recipient_count = 0;
     bool pipelined = false;             // input after a command that must be last
-    bool authenticated = false;
+    std::string_view login = {};        // "": not logged in
     const tls::SessionInfo* tls = nullptr; // null: plain text
     // "NOQUEUE" or a queue id.
     std::string_view queue_id = "NOQUEUE";
+};
+
+// Whom the reject_..._sender_login_mismatch restrictions look at: bits of their variants.
+struct LoginMismatch {
+    static constexpr uint8_t LoggedIn = 1;
+    static constexpr uint8_t Stranger = 2;
+    static constexpr uint8_t UnknownPass = 4; // addresses without an owner are for anybody who has logged in
 };
 
 // "; from=<> to=<> proto=ESMTP helo=<>", as far as it is known: the tail of a reject's log line.
@@ -86,6 +93,7 @@ public:
     Task<Verdict> reject_unauth_pipelining(const Rule&);
     Task<Verdict> reject_multi_recipient_bounce(const Rule&);
     Task<Verdict> reject_plaintext_session(const Rule&);
+    Task<Verdict> reject_login_mismatch(const Rule&); // variant: LoginMismatch
     Task<Verdict> check_access(const Rule&); // variant: Subject
     Task<Verdict> run_class(const Rule&);
     Task<Verdict> refuse_for_fault(const Rule&);

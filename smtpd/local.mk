@@ -4,6 +4,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/access.cc \
 	%reldir%/client.cc %reldir%/client.h \
 	%reldir%/client_counters.cc %reldir%/client_counters.h \
+	%reldir%/cmd_auth.cc \
 	%reldir%/cmd_bdat.cc \
 	%reldir%/cmd_data.cc \
 	%reldir%/cmd_hello.cc \
@@ -18,6 +19,8 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/received.cc %reldir%/received.h \
 	%reldir%/restriction_table.cc %reldir%/restrictions.h \
 	%reldir%/rules.cc \
+	%reldir%/sasl_service.cc %reldir%/sasl_service.h \
+	%reldir%/sender_owners.cc %reldir%/sender_owners.h \
 	%reldir%/server.cc %reldir%/server.h \
 	%reldir%/session.cc %reldir%/session.h \
 	%reldir%/session_end.cc \

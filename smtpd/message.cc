@@ -7,6 +7,7 @@
 #include "lib/queue/rewrite.h"
 #include "lib/tls/session_info.h"
 #include "smtpd/received.h"
+#include "smtpd/sasl_service.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
@@ -48,7 +49,7 @@ Task<std::optional<smtp::Reply>> Session::start_message()
         log::warning("no place in the queue for mail from ", client_.label(), ": ", message.error().full_text());
         co_return failure_reply(message.error());
     }
-    auto context = co_await server_.local_clients->context_for(client_.name, client_.ip, !login_.empty());
+    auto context = co_await server_.local_clients->context_for(client_.name, client_.ip, !login_.user.empty());
     if (!context)
         co_return failure_reply(context.error());
 
@@ -70,8 +71,10 @@ void Session::log_client() const
     std::string text = cat(mail_->queue_id, ": client=", client_.label());
     if (server_.settings.client_port_logging)
         append_to(text, ':', client_.port);
-    if (!login_.empty())
-        append_to(text, ", sasl_username=", login_);
+    if (!login_.user.empty())
+        append_to(text, ", sasl_method=", login_.method, ", sasl_username=", login_.user);
+    if (!mail_->envelope.sasl_sender.empty())
+        append_to(text, ", sasl_sender=", mail_->envelope.sasl_sender);
     if (forwarded_) {
         if (!forwarded_->ident.empty())
             append_to(text, ", orig_queue_id=", forwarded_->ident);
@@ -109,6 +112,9 @@ std::string Session::trace_headers(int64_t arrival_us) const
     }
     facts.tls = tls_text;
     facts.tls_client = certificate_text;
+    facts.authenticated = !login_.user.empty();
+    if (facts.authenticated && server_.sasl && server_.sasl->received_header)
+        facts.user = login_.user;
     facts.hide_client = server_.settings.hide_client_session;
     facts.queue_id = mail_->queue_id;
     if (recipients.size() == 1)
@@ -136,7 +142,8 @@ void Session::fill_envelope()
         take(envelope.helo, forwarded_->helo);
         take(envelope.protocol, forwarded_->protocol);
     }
-    envelope.sasl_username = login_;
+    envelope.sasl_method = login_.method;
+    envelope.sasl_username = login_.user;
 }
 
 // What access tables asked for, at whatever command: the last of them may come at END-OF-MESSAGE.

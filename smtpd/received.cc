@@ -1,10 +1,25 @@
 // The Received: header: see received.h.
 #include "smtpd/received.h"
 
+#include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/mail/date.h"
 
 namespace posthouse::smtpd {
+
+namespace {
+
+// What ends a comment early, or is not for a header, becomes a question mark (RFC 5322 section 3.2.2).
+std::string as_comment(std::string_view text)
+{
+    std::string comment(text);
+    for (char& c : comment)
+        if (ascii::is_control(c) || ascii::is_8bit(c) || c == '(' || c == ')' || c == '\\')
+            c = '?';
+    return comment;
+}
+
+} // namespace
 
 std::string received_header(const ReceivedFacts& facts)
 {
@@ -14,10 +29,13 @@ std::string received_header(const ReceivedFacts& facts)
                   facts.client_literal, "])\r\n\t");
     if (!facts.tls.empty())
         append_to(text, "(using ", facts.tls, ")\r\n\t(", facts.tls_client, ")\r\n\t");
-    // RFC 6531 section 4.3: UTF8SMTP in place of ESMTP, for which the E need not be said. RFC 3848: an S for TLS.
+    if (!facts.user.empty() && !facts.hide_client)
+        append_to(text, "(Authenticated sender: ", as_comment(facts.user), ")\r\n\t");
+    // RFC 6531 section 4.3: UTF8SMTP in place of ESMTP, for which the E need not be said. RFC 3848: an S for TLS, an A for
+    // a login.
     const bool extended = facts.smtputf8 || facts.protocol == "ESMTP";
     append_to(text, "by ", facts.hostname, " (", facts.mail_name, ") with ", facts.smtputf8 ? "UTF8SMTP" : facts.protocol,
-              facts.encrypted && extended ? "S" : "", " id ", facts.queue_id, "\r\n\t");
+              facts.encrypted && extended ? "S" : "", facts.authenticated && extended ? "A" : "", " id ", facts.queue_id, "\r\n\t");
     if (!facts.only_recipient.empty())
         append_to(text, "for <", facts.only_recipient, ">");
     append_to(text, "; ", mail::format_date(facts.arrival_us), "\r\n");

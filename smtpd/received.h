@@ -16,6 +16,8 @@ struct ReceivedFacts {
     std::string_view protocol; // "SMTP", "ESMTP"
     bool smtputf8 = false;
     bool encrypted = false;
+    bool authenticated = false;
+    std::string_view user; // who has logged in, where that is told (smtpd_sasl_authenticated_header)
     std::string_view tls; // "using TLSv1.3 ...", lines folded; "": not told of
     std::string_view tls_client; // of its certificate: "No client certificate requested"
     bool hide_client = false;      // smtpd_hide_client_session

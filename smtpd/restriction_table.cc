@@ -17,6 +17,7 @@ constexpr uint8_t reverse_client = static_cast<uint8_t>(Subject::ReverseClient);
 constexpr uint8_t helo = static_cast<uint8_t>(Subject::Helo);
 constexpr uint8_t sender = static_cast<uint8_t>(Subject::Sender);
 constexpr uint8_t certificate = static_cast<uint8_t>(Subject::ClientCertificate);
+constexpr uint8_t login = static_cast<uint8_t>(Subject::Login);
 constexpr uint8_t recipient = static_cast<uint8_t>(Subject::Recipient);
 
 // Sorted by name. A row without a function is a restriction of a feature that is still to come.
@@ -37,7 +38,7 @@ constexpr RestrictionType types[] = {
     {"check_recipient_mx_access", Argument::Tables, nullptr, 0},
     {"check_recipient_ns_access", Argument::Tables, nullptr, 0},
     {"check_reverse_client_hostname_access", Argument::Tables, &Evaluation::check_access, reverse_client},
-    {"check_sasl_access", Argument::Tables, nullptr, 0},
+    {"check_sasl_access", Argument::Tables, &Evaluation::check_access, login},
     {"check_sender_a_access", Argument::Tables, nullptr, 0},
     {"check_sender_access", Argument::Tables, &Evaluation::check_access, sender},
     {"check_sender_mx_access", Argument::Tables, nullptr, 0},
@@ -57,10 +58,12 @@ constexpr RestrictionType types[] = {
     {"permit_tls_all_clientcerts", Argument::None, &Evaluation::permit_tls_clientcerts, 1},
     {"permit_tls_clientcerts", Argument::None, &Evaluation::permit_tls_clientcerts, 0},
     {"reject", Argument::None, &Evaluation::reject, 0},
-    {"reject_authenticated_sender_login_mismatch", Argument::None, nullptr, 0},
+    {"reject_authenticated_sender_login_mismatch", Argument::None, &Evaluation::reject_login_mismatch,
+     LoginMismatch::LoggedIn},
     {"reject_invalid_helo_hostname", Argument::None, &Evaluation::reject_invalid_helo, 0},
     {"reject_invalid_hostname", Argument::None, &Evaluation::reject_invalid_helo, 0},
-    {"reject_known_sender_login_mismatch", Argument::None, nullptr, 0},
+    {"reject_known_sender_login_mismatch", Argument::None, &Evaluation::reject_login_mismatch,
+     LoginMismatch::LoggedIn | LoginMismatch::Stranger | LoginMismatch::UnknownPass},
     {"reject_multi_recipient_bounce", Argument::None, &Evaluation::reject_multi_recipient_bounce, 0},
     {"reject_non_fqdn_helo_hostname", Argument::None, &Evaluation::reject_non_fqdn, helo},
     {"reject_non_fqdn_hostname", Argument::None, &Evaluation::reject_non_fqdn, helo},
@@ -73,10 +76,12 @@ constexpr RestrictionType types[] = {
     {"reject_rhsbl_recipient", Argument::Text, nullptr, 0},
     {"reject_rhsbl_reverse_client", Argument::Text, nullptr, 0},
     {"reject_rhsbl_sender", Argument::Text, nullptr, 0},
-    {"reject_sender_login_mismatch", Argument::None, nullptr, 0},
+    {"reject_sender_login_mismatch", Argument::None, &Evaluation::reject_login_mismatch,
+     LoginMismatch::LoggedIn | LoginMismatch::Stranger},
     {"reject_unauth_destination", Argument::None, &Evaluation::reject_unauth_destination, 0},
     {"reject_unauth_pipelining", Argument::None, &Evaluation::reject_unauth_pipelining, 0},
-    {"reject_unauthenticated_sender_login_mismatch", Argument::None, nullptr, 0},
+    {"reject_unauthenticated_sender_login_mismatch", Argument::None, &Evaluation::reject_login_mismatch,
+     LoginMismatch::Stranger},
     {"reject_unknown_client", Argument::None, &Evaluation::reject_unknown_client, client},
     {"reject_unknown_client_hostname", Argument::None, &Evaluation::reject_unknown_client, client},
     {"reject_unknown_forward_client_hostname", Argument::None, &Evaluation::reject_unknown_client, client},

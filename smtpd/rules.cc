@@ -68,7 +68,7 @@ Task<Verdict> Evaluation::permit_inet_interfaces(const Rule&)
 
 Task<Verdict> Evaluation::permit_sasl_authenticated(const Rule&)
 {
-    co_return case_.authenticated ? Verdict::permit() : Verdict();
+    co_return !case_.login.empty() ? Verdict::permit() : Verdict();
 }
 
 // Whether we are the recipient's destination, or a relay for it, without the sender naming a way

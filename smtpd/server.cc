@@ -5,6 +5,8 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
+#include "smtpd/sasl_service.h"
+#include "smtpd/sender_owners.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
 
@@ -106,6 +108,11 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
     for (const MapsParameter& row : map_lists)
         RETURN_IF_ERROR(
             keep((*server).*row.maps, table::Maps::open(row.parameter, config.text(row.parameter), context)));
+    RETURN_IF_ERROR(keep(server->sender_owners, SenderOwners::open(config, context)));
+    if (SaslService::wanted(config)) {
+        const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
+        RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
+    }
 
     server->own_addresses = interface_addresses();
     for (const std::string& proxy : config.list("proxy_interfaces"))
@@ -133,6 +140,9 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
                                     context));
     for (const MapsParameter& row : map_lists)
         look(table::Maps::open(row.parameter, config.text(row.parameter), context));
+    look(SenderOwners::open(config, context));
+    if (SaslService::wanted(config))
+        look(SaslService::open(config, context, nullptr));
     for (Error& fault : TlsService::faults(config, context))
         found.push_back(std::move(fault));
     return found;
@@ -161,7 +171,7 @@ bool Server::stale() const
     const bool stale_maps = std::any_of(std::begin(map_lists), std::end(map_lists),
                                         [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
-           || local_clients->stale() || (tls && tls->stale());
+           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale()) || (tls && tls->stale());
 }
 
 void Server::stop_sessions()

@@ -26,6 +26,8 @@ class Resolver;
 
 namespace posthouse::smtpd {
 
+class SaslService;
+class SenderOwners;
 class Session;
 class TlsService;
 
@@ -71,6 +73,8 @@ struct Server {
     std::unique_ptr<table::MatchList> forbidden_commands;
     std::unique_ptr<table::Maps> discard_ehlo_maps;
     std::unique_ptr<table::Maps> client_certificates; // relay_clientcerts
+    std::unique_ptr<SenderOwners> sender_owners;
+    std::unique_ptr<SaslService> sasl;                // null: nobody logs in here
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
     std::vector<net::IpAddress> own_addresses;
 

@@ -25,7 +25,7 @@ const Session::Command Session::commands[command_count] = {
     {"HELO", &Session::cmd_helo, MustBeLast | Junk | BeforeTls},
     {"EHLO", &Session::cmd_ehlo, MustBeLast | Junk | BeforeTls},
     {"STARTTLS", &Session::cmd_starttls, MustBeLast | BeforeTls},
-    {"AUTH", &Session::cmd_later, 0},
+    {"AUTH", &Session::cmd_auth, 0},
     {"MAIL", &Session::cmd_mail, 0},
     {"RCPT", &Session::cmd_rcpt, 0},
     {"DATA", &Session::cmd_data, MustBeLast},
@@ -146,6 +146,8 @@ Task<Result<void>> Session::converse()
         forgive_ = false;
         counts_[&command - commands].all++;
         Result<smtp::Reply> reply = co_await execute(command, *line);
+        if (command.handle == &Session::cmd_auth)
+            wipe(line->line);
         if (!reply)
             co_return std::move(reply.error());
         count(command, *reply);
@@ -251,12 +253,21 @@ Session::Answer Session::execute(const Command& command, const smtp::CommandLine
         const std::string verb(line.verb());
         Result<bool> forbidden = co_await server_.forbidden_commands->matches_string(verb);
         if (looks_like_header(verb) || (forbidden && *forbidden)) {
-            log::warning("non-SMTP command from ", client_.label(), ": ", std::string_view(line.line).substr(0, 100));
+            log_foreign_command(line.line);
             closing_ = true;
             co_return smtp::Reply(221, "2.7.0", "Error: this is a mail server. Goodbye.");
         }
     }
+    if (command.handle != &Session::cmd_unknown)
+        auth_was_last_ = false;
     co_return co_await (this->*command.handle)(line);
+}
+
+// A client that does not look at the reply to AUTH goes on with its password.
+void Session::log_foreign_command(std::string_view line) const
+{
+    log::warning("non-SMTP command from ", client_.label(), ": ",
+                 auth_was_last_ ? std::string_view("(not shown: it follows AUTH)") : line.substr(0, 100));
 }
 
 // What is wrong with a command before it is looked at.
@@ -339,7 +350,7 @@ Case Session::make_case(std::string_view where, const Mailbox* recipient)
     asked.recipient = recipient;
     asked.recipient_count = mail_ ? mail_->envelope.recipients.size() : 0;
     asked.pipelined = pipelined_;
-    asked.authenticated = !login_.empty();
+    asked.login = login_.user;
     asked.tls = tls_info();
     if (mail_ && !mail_->queue_id.empty())
         asked.queue_id = mail_->queue_id;

@@ -7,9 +7,11 @@
 #pragma once
 
 #include "lib/base/result.h"
+#include "lib/base/secret.h"
 #include "lib/base/time.h"
 #include "lib/event/byte_stream.h"
 #include "lib/event/task.h"
+#include "lib/sasl/auth_protocol.h"
 #include "lib/smtp/chat.h"
 #include "lib/smtp/command.h"
 #include "lib/smtp/reply.h"
@@ -43,6 +45,12 @@ struct Forwarded {
     bool take(const smtp::Attribute& attribute);
 
     std::string name, address, port, protocol, helo, ident;
+};
+
+// Who has logged in; "" where nobody has.
+struct Login {
+    std::string user;
+    std::string method; // "PLAIN"; "XCLIENT" when a host before us says so
 };
 
 class Session {
@@ -92,7 +100,7 @@ private:
         Client client;
         std::string helo;
         std::string_view protocol;
-        std::string login;
+        Login login;
         bool got_name = false;
         bool got_address = false;
     };
@@ -102,6 +110,7 @@ private:
     Task<Result<void>> send(const smtp::Reply& reply);
     Task<std::optional<smtp::Reply>> count_visit();
     Task<std::optional<smtp::Reply>> greeting();
+    void log_foreign_command(std::string_view line) const;
     Task<std::optional<smtp::Reply>> welcome();
     Answer execute(const Command& command, const smtp::CommandLine& line);
     std::optional<smtp::Reply> refuse_early(const Command& command, const smtp::CommandLine& line);
@@ -133,6 +142,21 @@ private:
     void log_tls(const TlsSettings& settings) const;
     std::optional<smtp::Reply> check_client_certificate();
     Task<void> end_tls();
+
+    // cmd_auth.cc
+    struct AuthResponse {
+        AuthResponse() = default;
+        Secret text;                         // base64, if it is
+        std::optional<smtp::Reply> refusal;  // instead
+    };
+    Answer cmd_auth(const smtp::CommandLine& line);
+    Task<bool> offers_auth();
+    Task<void> add_auth_lines(smtp::Reply& reply);
+    sasl::AuthRequest auth_request(std::string_view mechanism);
+    Answer authenticate(sasl::AuthRequest request);
+    Task<Result<AuthResponse>> read_response(const std::string& mechanism);
+    Answer auth_failed(std::string mechanism, std::string user, std::string reason);
+    smtp::Reply auth_unavailable(const std::string& mechanism, const Error& error);
 
     // cmd_mail.cc, cmd_rcpt.cc
     Answer cmd_mail(const smtp::CommandLine& line);
@@ -189,7 +213,7 @@ private:
     std::string helo_;
     std::string_view protocol_; // "", "SMTP", "ESMTP"
     std::string_view where_ = "CONNECT"; // the last command, for the log
-    std::string login_;                  // XCLIENT LOGIN; AUTH later
+    Login login_;
     std::unique_ptr<tls::TlsStream> tls_; // over the stream that the session began with
     std::unique_ptr<Transaction> mail_;
     std::unique_ptr<Forwarded> forwarded_;
@@ -207,6 +231,7 @@ private:
     bool waiting_ = false;       // for a command
     bool forgive_ = false;       // this refusal is no error of the client
     bool closing_ = false;
+    bool auth_was_last_ = false; // what comes now may be a password
     bool starting_tls_ = false; // once the reply is sent
     bool mute_ = false;         // the connection is of no use for a last word
     Count counts_[command_count];

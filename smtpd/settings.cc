@@ -92,6 +92,7 @@ Settings::Settings(const config::Config& config)
       message_rate_limit(limit<uint32_t>(config, "smtpd_client_message_rate_limit")),
       recipient_rate_limit(limit<uint32_t>(config, "smtpd_client_recipient_rate_limit")),
       tls_session_rate_limit(limit<uint32_t>(config, "smtpd_client_new_tls_session_rate_limit")),
+      auth_rate_limit(limit<uint32_t>(config, "smtpd_client_auth_rate_limit")),
       rate_time_unit(config.duration("anvil_rate_time_unit")),
       ipv4_prefix(limit<int>(config, "smtpd_client_ipv4_prefix_length")),
       ipv6_prefix(limit<int>(config, "smtpd_client_ipv6_prefix_length")),

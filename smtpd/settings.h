@@ -60,6 +60,7 @@ struct Settings {
     uint32_t message_rate_limit;
     uint32_t recipient_rate_limit;
     uint32_t tls_session_rate_limit;
+    uint32_t auth_rate_limit;
     Duration rate_time_unit;
     int ipv4_prefix;
     int ipv6_prefix;

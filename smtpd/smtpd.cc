@@ -11,7 +11,8 @@ DESCRIPTION
 	accepted. It is started by master(8) from a line of master.cf(5) such as
 
 	    smtp  inet  n  -  y  -  -  smtpd
-	    submission  inet  n  -  y  -  -  smtpd -o smtpd_client_restrictions=permit_mynetworks,reject
+	    submission  inet  n  -  y  -  -  smtpd -o smtpd_tls_security_level=encrypt
+	        -o smtpd_sasl_auth_enable=yes -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
 
 	Relaying is controlled by smtpd_relay_restrictions, everything else by the restriction lists of the
 	stages: smtpd_client_restrictions, smtpd_helo_restrictions, smtpd_sender_restrictions,
@@ -21,12 +22,18 @@ DESCRIPTION
 	smtpd_tls_security_level says. What a client has sent in the clear after that command is never taken
 	for something said within TLS, and nothing that it has said before counts afterwards.
 
+	Users log in with AUTH where smtpd_sasl_auth_enable is set. smtpd passes what they say on to a service
+	that speaks Dovecot's auth client protocol (smtpd_sasl_type = dovecot, smtpd_sasl_path), whatever the
+	mechanism. permit_sasl_authenticated and the reject_..._sender_login_mismatch restrictions say what a
+	login is good for.
+
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
 	other systems does it, by the same process, while it arrives.
 
 STANDARDS
 	RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 2034 and 3463 (enhanced status codes), RFC 2920 (pipelining),
-	RFC 3030 (CHUNKING, without BINARYMIME), RFC 3207 (STARTTLS), RFC 8314 (TLS from the first byte), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8),
+	RFC 3030 (CHUNKING, without BINARYMIME), RFC 3207 (STARTTLS), RFC 8314 (TLS from the first byte),
+	RFC 4954 (AUTH), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8),
 	RFC 7504 (521 and 556), and Postfix's XCLIENT and XFORWARD.
 
 SECURITY
@@ -37,10 +44,14 @@ SECURITY
 	the privilege to read the files of certificates and keys, and nothing else: it sends their contents when
 	they were replaced, and hears nothing from anybody.
 
+	What clients say in AUTH is passed on and overwritten. It is not logged, at whatever level.
+
 DIAGNOSTICS
 	Problems and transactions are logged in Postfix's form, one line an event: connect, disconnect with
 	the commands that were given, client=, and NOQUEUE: reject: for what is refused. With
 	smtpd_tls_loglevel = 1, a line for each TLS session; a handshake that fails is logged in any case.
+	A login that fails is a warning, and so is an authentication service that is not there: AUTH is not
+	offered then, and answered 454.
 
 SEE ALSO
 	master(8), qmgr(8), postconf(5), access(5), master.cf(5)

@@ -6,12 +6,14 @@
 
 namespace posthouse {
 
-void Secret::wipe()
+void wipe(std::string& text)
 {
-    if (!value_.empty())
-        explicit_bzero(value_.data(), value_.capacity());
-    value_.clear();
+    if (!text.empty())
+        explicit_bzero(text.data(), text.capacity());
+    text.clear();
 }
+
+void Secret::wipe() { posthouse::wipe(value_); }
 
 Secret& Secret::operator=(const Secret& other)
 {

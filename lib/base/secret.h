@@ -27,6 +27,9 @@ private:
     std::string value_;
 };
 
+// Overwrites the bytes of an ordinary string that has held one, and empties it.
+void wipe(std::string& text);
+
 // What a log line shows in its place.
 inline std::string_view to_text(const Secret&) { return "***"; }
 

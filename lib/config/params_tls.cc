@@ -15,7 +15,7 @@ std::span<const Parameter> tls_parameters()
         // ---- server
         {"smtpd_tls_security_level", Choice, "", "none|may|encrypt|", "", Smtpd, "Whether STARTTLS is offered (may) or required (encrypt)."},
         {"smtpd_tls_wrappermode", Boolean, "no", "", "", Smtpd, "Whether the connection begins with TLS, as on port 465."},
-        {"smtpd_tls_auth_only", Boolean, "no", "", "", Server, "Whether AUTH is offered within TLS only."},
+        {"smtpd_tls_auth_only", Boolean, "no", "", "", Smtpd, "Whether AUTH is offered within TLS only."},
         {"smtpd_tls_chain_files", List, "", "", "", Smtpd, "Files with key and certificates, one for each kind of key."},
         {"smtpd_tls_cert_file", Text, "", "", "", Smtpd, "File with the certificate and those that vouch for it."},
         {"smtpd_tls_key_file", Text, "$smtpd_tls_cert_file", "", "", Smtpd, "File with its key."},

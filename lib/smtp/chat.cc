@@ -20,6 +20,7 @@ char* scratch()
     return bytes.get();
 }
 
+constexpr size_t no_small_string = 64;
 constexpr size_t small_output = 512; // what an idle session may keep
 
 } // namespace
@@ -55,8 +56,10 @@ void Chat::make_room(size_t count)
     }
     const size_t capacity = used + count;
     std::unique_ptr<char[]> larger(new char[capacity]);
-    if (used > 0)
+    if (used > 0) {
         std::memcpy(larger.get(), buffer_.get() + begin_, used);
+        explicit_bzero(buffer_.get() + begin_, used); // half a line: may be half a password
+    }
     buffer_ = std::move(larger);
     capacity_ = capacity;
     begin_ = 0;
@@ -103,6 +106,15 @@ size_t Chat::discard_buffered()
     return count;
 }
 
+void Chat::wipe_spent()
+{
+    explicit_bzero(scratch(), scratch_size);
+    if (!buffer_)
+        return;
+    explicit_bzero(buffer_.get(), begin_);
+    explicit_bzero(buffer_.get() + end_, capacity_ - end_);
+}
+
 // ---- lines
 
 Task<Result<CommandLine>> Chat::read_command(Deadline deadline) { return read_line(limits_.command_line, deadline); }
@@ -110,6 +122,7 @@ Task<Result<CommandLine>> Chat::read_command(Deadline deadline) { return read_li
 Task<Result<CommandLine>> Chat::read_line(size_t limit, Deadline deadline)
 {
     CommandLine command;
+    command.line.reserve(no_small_string); // so that moving it leaves no copy behind: it may be a password
     while (true) {
         const std::string_view input = buffered();
         const size_t lf = input.find('\n');

@@ -83,6 +83,8 @@ public:
     bool has_complete_line() const;
     // Drops input that has arrived already (STARTTLS) and says how much it was.
     size_t discard_buffered();
+    // Overwrites what has been read of input already: it held a password. Views returned before are void.
+    void wipe_spent();
     // From now on over this stream (TLS over the old one). Input must have been discarded.
     void switch_to(ByteStream& stream) { stream_ = &stream; }
     ByteStream& stream() { return *stream_; }

@@ -92,3 +92,8 @@ FUZZ_TARGETS += fuzz_server_name
 check_PROGRAMS += t/fuzz/fuzz_server_name
 t_fuzz_fuzz_server_name_SOURCES = %reldir%/fuzz_server_name.cc
 t_fuzz_fuzz_server_name_LDADD = $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_sasl_protocol
+check_PROGRAMS += t/fuzz/fuzz_sasl_protocol
+t_fuzz_fuzz_sasl_protocol_SOURCES = %reldir%/fuzz_sasl_protocol.cc
+t_fuzz_fuzz_sasl_protocol_LDADD = $(FUZZ_LDADD)

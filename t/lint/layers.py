@@ -11,7 +11,7 @@ LAYER = {
     "lib/base": 0, "lib/log": 0,
     "lib/event": 1, "lib/config": 1,
     "lib/net": 2, "lib/table": 2, "lib/tls": 2,
-    "lib/mail": 3, "lib/ipc": 3, "lib/smtp": 3,
+    "lib/mail": 3, "lib/ipc": 3, "lib/sasl": 3, "lib/smtp": 3,
     "lib/queue": 4,
     "lib/service": 5,
 }
