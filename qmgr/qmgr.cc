@@ -283,6 +283,7 @@ void QmgrProgram::reload(service::Context& context)
         log::warning("reload: queue_directory and data_directory change with a restart only");
     settings_ = std::move(*settings);
     reloaded_before_ = std::exchange(reloaded_, std::move(*loaded));
+    context.set_stop_deadline(reloaded_->duration("stop_deadline"));
     if (scheduler_)
         scheduler_->settings_changed();
     log::info("configuration reloaded");

@@ -88,6 +88,7 @@ public:
            const Spec& spec, TaskGroup& its_background, bool is_privileged)
         : Context(its_loop, its_config, its_pool, line.arguments, line.service_name, its_background), spec_(spec),
           status_fd_(first_listener_fd + static_cast<int>(line.listeners)), privileged_(is_privileged),
+          stop_deadline_(its_config.duration("stop_deadline")),
           idle_timer_(its_loop, [this] { leave_if_unused(); }), end_timer_(its_loop, [this] { end(); }),
           load_timer_(its_loop, [this] { measure_load(); }), room_(its_loop), accepting_(its_loop), sessions_(its_loop)
     {
@@ -132,6 +133,7 @@ public:
     }
     bool draining() const override { return draining_; }
     bool stopping() const override { return stopping_; }
+    void set_stop_deadline(Duration stop_deadline) override { stop_deadline_ = stop_deadline; }
     void finish(int status) override
     {
         status_ = status;
@@ -162,6 +164,7 @@ private:
     std::vector<int> listeners_;
     int status_fd_;
     bool privileged_;
+    Duration stop_deadline_;
     std::optional<gid_t> work_group_; // of who may give an agent work; none when all are one ordinary user
     Program* program_ = nullptr;
     std::unique_ptr<net::Resolver> resolver_;
@@ -358,8 +361,7 @@ void Runner::stop()
 {
     if (std::exchange(stopping_, true))
         return;
-    const Duration stop_deadline = config.duration("stop_deadline");
-    end_timer_.set(loop.now() + (spec_.delivers ? stop_deadline : session_stop_time(stop_deadline)));
+    end_timer_.set(loop.now() + (spec_.delivers ? stop_deadline_ : session_stop_time(stop_deadline_)));
     drain();
 }
 

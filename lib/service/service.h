@@ -98,6 +98,8 @@ public:
     // Draining because the whole instance stops: a session that waits for its client is to end now
     // (421), work under way is finished.
     virtual bool stopping() const = 0;
+    // For a program that outlives a reload (qmgr): from now on this is how long a stop may take it.
+    virtual void set_stop_deadline(Duration stop_deadline) = 0;
     // Exit now, orderly, with this status: for programs whose work is not sessions (qmgr).
     virtual void finish(int status) = 0;
     virtual size_t sessions() const = 0;

@@ -108,6 +108,29 @@ class Deliveries(harness.TestCase):
                 post.wait_queue(0)
                 self.assertEqual(len(sink.messages), 1)
 
+    def test_a_stop_deadline_that_a_reload_has_raised_holds_for_the_queue_manager_too(self):
+        seen = threading.Event()
+
+        def answer(verb, argument):
+            if verb == "END":
+                seen.set()
+                time.sleep(4)
+        with harness.SinkServer(answer) as sink:
+            with harness.Instance(self, main_cf=relay_to(sink.port, "stop_deadline = 1s\n")) as post:
+                with open(post.main_cf_path, "a") as main:
+                    main.write("stop_deadline = 40s\n")
+                post.send(SENDER, ["user@example.com"], "The queue manager runs.")
+                post.wait_mail("user")
+                post.reload()
+                post.wait_log(r"qmgr\[\d+\]: configuration reloaded")
+                queue_id = post.send_id(SENDER, ["friend@far.example"], "Hello.")
+                self.assertTrue(seen.wait(20))
+                post.stop()
+                post.wait_log(r"%s: to=<friend@far.example>.* status=sent " % queue_id)
+                post.start()
+                post.wait_queue(0)
+                self.assertEqual(len(sink.messages), 1)
+
     def test_a_bounce_that_is_due_when_the_system_stops_is_written_first(self):
         seen = threading.Event()
 
