@@ -15,9 +15,12 @@ namespace posthouse::master {
 Result<UniqueFd> lock_pid_file(const std::string& queue_directory)
 {
     const std::string path = cat(queue_directory, "/pid/master.pid");
-    auto fd = open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0644);
+    // Whoever can open it can lock it, and keep master from starting.
+    auto fd = open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0600);
     if (!fd)
         return std::move(fd.error());
+    if (::fchmod(fd->get(), 0600) != 0)
+        return Error::system(cat("chmod ", path), errno);
     if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
         char other[32] = "";
         const ssize_t got = ::pread(fd->get(), other, sizeof other - 1, 0);

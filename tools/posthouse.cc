@@ -173,8 +173,11 @@ int start(Instance& instance, bool background)
 int cmd_start(Instance& instance) { return start(instance, true); }
 int cmd_start_fg(Instance& instance) { return start(instance, false); }
 
-int not_running()
+int not_running(const Instance& instance)
 {
+    const std::string path = cat(instance.queue(), "/pid/master.pid");
+    if (::access(path.c_str(), R_OK) != 0 && errno == EACCES)
+        return complain(Error::system(path, errno));
     fprintf(stderr, "posthouse: the mail system is not running\n");
     return 1;
 }
@@ -183,7 +186,7 @@ int signal_master(const Instance& instance, int number)
 {
     const auto pid = running_master(instance.queue());
     if (!pid)
-        return not_running();
+        return not_running(instance);
     if (::kill(*pid, number) != 0)
         return complain(Error::system(cat("signal to master, pid ", *pid), errno));
     return 0;
@@ -207,7 +210,7 @@ int cmd_abort(Instance& instance)
 {
     const auto pid = running_master(instance.queue());
     if (!pid)
-        return not_running();
+        return not_running(instance);
     const std::vector<Process> children = processes_below(*pid);
     ::kill(*pid, SIGKILL);
     for (const Process& child : children)
@@ -244,7 +247,7 @@ int cmd_status(Instance& instance)
 {
     const auto pid = running_master(instance.queue());
     if (!pid)
-        return not_running();
+        return not_running(instance);
     printf("the mail system is running: master pid %d\n", *pid);
     for (const Process& process : processes_below(*pid))
         printf("  %-10s pid %-8d up %-10s user %s\n", process.name.c_str(), process.pid,

@@ -237,6 +237,10 @@ class Privileges(harness.TestCase):
         self.post.send("you@example.org", ["friend@example.com"], "Still there.")
         self.post.wait_mail("friend", 2)
 
+    def test_nobody_else_can_lock_the_pid_file_and_so_keep_master_from_starting(self):
+        with harness.Instance(self, privileged=True) as post:
+            self.assertEqual(os.stat(os.path.join(post.spool, "pid", "master.pid")).st_mode & 0o7777, 0o600)
+
     def test_what_root_makes_in_the_queue_belongs_to_the_mail_owner(self):
         self.post.send("you@example.org", ["friend@waits.example"], "Patience.")
         self.post.wait_log("to=<friend@waits.example>.* status=deferred")
