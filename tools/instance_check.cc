@@ -110,8 +110,9 @@ bool read_instance(Instance& instance, std::vector<Fault>& faults)
 
 void check_essentials(const Instance& instance, std::vector<Fault>& faults)
 {
-    for (Fault& fault : service::check_accounts(*instance.config))
-        faults.push_back(std::move(fault));
+    for (auto* check : {service::check_paths, service::check_accounts})
+        for (Fault& fault : check(*instance.config))
+            faults.push_back(std::move(fault));
     const std::string master = cat(instance.config->text("daemon_directory"), "/master");
     if (::access(master.c_str(), X_OK) != 0)
         faults.push_back(instance.config->fault_of("daemon_directory", cat("expected the programs, but ",
@@ -149,7 +150,7 @@ void check_surroundings(const Instance& instance, std::vector<Fault>& faults)
         faults.push_back({"", 0, "", std::move(text), true});
     auto found = service::check_directories(*instance.config);
     if (!found)
-        return; // an account is missing: check_essentials says it
+        return; // check_essentials says it
     for (std::string& text : *found)
         faults.push_back({"", 0, "", std::move(text)});
     check_maildrop(instance, faults);

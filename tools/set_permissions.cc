@@ -31,6 +31,8 @@ Result<void> set_permissions(const config::Config& config)
 {
     if (::geteuid() != 0)
         return Error(ErrorKind::Config, "set-permissions is for root; an instance of an ordinary user needs none");
+    if (auto foreign = service::foreign_data(config))
+        return Error(ErrorKind::Config, std::move(*foreign));
     RETURN_IF_ERROR(service::make_directories(config));
     auto directories = service::directories(config);
     if (!directories)

@@ -5,7 +5,9 @@
 #include "lib/service/privileges.h"
 
 #include <cerrno>
+#include <dirent.h>
 #include <grp.h>
+#include <memory>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,8 +57,19 @@ void check_trusted(const std::string& path, std::vector<std::string>& faults)
 
 } // namespace
 
+std::vector<config::Fault> check_paths(const config::Config& config)
+{
+    std::vector<config::Fault> faults;
+    for (const char* parameter : {"queue_directory", "data_directory"})
+        if (const std::string& path = config.text(parameter); !path.starts_with('/'))
+            faults.push_back(config.fault_of(parameter, cat("expected a path that begins with /, not \"", path, '"')));
+    return faults;
+}
+
 Result<std::vector<Directory>> directories(const config::Config& config)
 {
+    if (const auto faults = check_paths(config); !faults.empty())
+        return Error(ErrorKind::Config, faults.front().to_text());
     const bool root = ::geteuid() == 0;
     Identity owner;
     owner.uid = ::geteuid();
@@ -136,13 +149,38 @@ Result<void> make_directories(const config::Config& config)
     return Result<void>();
 }
 
+std::optional<std::string> foreign_data(const config::Config& config)
+{
+    const std::string& path = config.text("data_directory");
+    auto owner = find_mail_owner(config.text("mail_owner"));
+    struct stat status;
+    if (!owner || ::stat(path.c_str(), &status) != 0 || status.st_uid == owner->uid)
+        return std::nullopt;
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
+    bool empty = true;
+    while (const dirent* entry = directory ? ::readdir(directory.get()) : nullptr) {
+        const std::string_view name = entry->d_name;
+        if (name == "waiting.lmdb")
+            return std::nullopt; // ours, whoever it was given to
+        empty = empty && (name == "." || name == "..");
+    }
+    if (empty)
+        return std::nullopt;
+    return cat("data_directory = ", path, ": there are files of others; name a directory of its own");
+}
+
 Result<std::vector<std::string>> check_directories(const config::Config& config)
 {
     auto all = directories(config);
     if (!all)
         return std::move(all.error());
     std::vector<std::string> faults;
+    const std::optional<std::string> foreign = foreign_data(config);
+    if (foreign)
+        faults.push_back(*foreign);
     for (const Directory& directory : *all) {
+        if (foreign && directory.path == config.text("data_directory"))
+            continue;
         struct stat status;
         if (::lstat(directory.path.c_str(), &status) != 0) {
             if (errno != ENOENT) // what is missing is made at the start

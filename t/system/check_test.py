@@ -205,6 +205,22 @@ class Check(CheckCase):
             self.assertNotIn("02755", self.check(post, 0))
 
     @unittest.skipIf(os.geteuid(), "owners count for root")
+    def test_a_data_directory_with_files_of_others_is_refused_and_left_as_it_is(self):
+        with tempfile.TemporaryDirectory() as others:
+            os.chmod(others, 0o755)
+            with open(os.path.join(others, "precious"), "w"):
+                pass
+            post = self.instance(privileged=True, main_cf="data_directory = %s\n" % others)
+            text = self.check(post, 1)
+            self.assertIn("data_directory = %s: there are files of others; name a directory of its own" % others, text)
+            self.assertNotIn("chown", text)
+            done = post.tool("posthouse", "set-permissions", check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("there are files of others", done.stderr)
+            status = os.stat(others)
+            self.assertEqual((status.st_uid, status.st_mode & 0o7777), (0, 0o755))
+
+    @unittest.skipIf(os.geteuid(), "owners count for root")
     def test_a_queue_directory_of_a_wrong_owner_is_a_fault(self):
         with harness.Instance(self, privileged=True) as post:
             os.chown(os.path.join(post.spool, "mail"), 0, 0)
@@ -267,6 +283,15 @@ class Start(CheckCase):
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr, r"queue_directory: mkdir /proc/nothing: ")
         self.assertRegex(post.log(), r"posthouse/master\[\d+\]: fatal: queue_directory: mkdir /proc/nothing: ")
+
+    def test_a_queue_or_data_directory_without_its_whole_path_is_a_fault_and_starts_nothing(self):
+        for parameter in ("queue_directory", "data_directory"):
+            post = self.instance(main_cf=parameter + " = some/where\n")
+            expected = r"main\.cf, line \d+: %s: expected a path that begins with /, not \"some/where\"" % parameter
+            self.assertRegex(self.check(post, 1), expected)
+            done = post.tool("posthouse", "start", check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, expected)
 
     def test_a_program_that_fails_at_the_start_says_why_on_the_terminal_and_in_the_log(self):
         port = harness.free_port()
