@@ -48,7 +48,8 @@ Task<Result<uint32_t>> VirtualDelivery::find_id(table::AddressMaps& maps, std::s
     const auto number = ascii::parse_unsigned((*match)->value);
     if (!number || *number < least || *number > UINT32_MAX - 1)
         co_return Error(ErrorKind::Temporary, "4.3.5",
-                        cat("recipient ", address, ": bad id \"", (*match)->value, "\" in ", parameter));
+                        cat("recipient ", address, ": bad id \"", (*match)->value, "\" in ", parameter, ": expected a number from ",
+                            least, " up"));
     co_return static_cast<uint32_t>(*number);
 }
 
