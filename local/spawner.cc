@@ -14,6 +14,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -273,6 +274,8 @@ Result<UniqueFd> start_spawner(const Settings& settings)
         for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ})
             ::signal(number, SIG_IGN);
         ::prctl(PR_SET_NAME, "local-spawner");
+        const rlimit no_core = {0, 0}; // mail is not for other folders, nor for workers to leave behind
+        ::setrlimit(RLIMIT_CORE, &no_core);
         ::dup2(STDOUT_FILENO, STDERR_FILENO); // `posthouse start` still reads what programs say on their way up
         if (::chdir("/") != 0 || !give_up_most_powers())
             ::_exit(1);

@@ -7,6 +7,7 @@ import glob
 import grp
 import os
 import pwd
+import resource
 import socket
 import struct
 import time
@@ -162,6 +163,21 @@ class Privileges(harness.TestCase):
             self.assertEqual(facts["NoNewPrivs"], "1")
             for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
                 self.assertEqual(int(facts[kind], 16) & ~most, 0, kind)
+
+    def test_nothing_that_holds_mail_leaves_a_core_file_whatever_the_shell_of_the_start_allows(self):
+        self.post.stop()
+        soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+        try:
+            self.post.start()
+            self.post.send("you@example.org", ["friend@example.com"], "Hello.")
+            self.post.wait_mail("friend", 2)
+        finally:
+            resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+        for name in CONFINED + ("virtual", "local-spawner", "local-worker"):
+            for pid in self.post.pids(name):
+                with open("/proc/%d/limits" % pid) as limits:
+                    self.assertRegex(limits.read(), r"Max core file size +0 +0 ", name)
 
     def test_the_network_programs_see_only_the_queue_directory(self):
         for name in ("smtpd", "smtp", "pickup"):
