@@ -2,6 +2,7 @@
 #include "local/spawner.h"
 
 #include "lib/base/cat.h"
+#include "lib/service/privileges.h"
 #include "local/mandate.h"
 #include "local/packet.h"
 #include "local/worker.h"
@@ -17,7 +18,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <vector>
 
@@ -228,33 +228,6 @@ SpawnReply answer(const SpawnRequest& request, const Settings& settings, int own
     }
 }
 
-// Nothing of the router's comes along: sockets of master's, tables, the loop.
-int close_all_but(UniqueFd link)
-{
-    const int kept = ::fcntl(link.get(), F_DUPFD_CLOEXEC, 3);
-    link.reset();
-    if (kept > 3)
-        ::close_range(3, static_cast<unsigned>(kept - 1), 0);
-    ::close_range(static_cast<unsigned>(kept + 1), ~0U, 0);
-    return kept;
-}
-
-// Of root's powers only what this process is for: to become another user, and to look at a folder wherever it is.
-// A worker loses these as well when it becomes its user.
-bool give_up_most_powers()
-{
-    if (::geteuid() != 0)
-        return true;
-    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
-    if (::syscall(SYS_capget, &header, sets) != 0)
-        return false;
-    const uint32_t kept = sets[0].permitted & (1U << CAP_SETUID | 1U << CAP_SETGID | 1U << CAP_DAC_READ_SEARCH);
-    memset(sets, 0, sizeof sets);
-    sets[0].effective = sets[0].permitted = kept;
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::syscall(SYS_capset, &header, sets) == 0;
-}
-
 } // namespace
 
 Result<UniqueFd> start_spawner(const Settings& settings)
@@ -277,10 +250,12 @@ Result<UniqueFd> start_spawner(const Settings& settings)
         const rlimit no_core = {0, 0}; // mail is not for other folders, nor for workers to leave behind
         ::setrlimit(RLIMIT_CORE, &no_core);
         ::dup2(STDOUT_FILENO, STDERR_FILENO); // `posthouse start` still reads what programs say on their way up
-        if (::chdir("/") != 0 || !give_up_most_powers())
+        // Of root's powers what this process is for: to become another user, and to look at a folder wherever it is.
+        // A worker loses these as well when it becomes its user.
+        if (::chdir("/") != 0 || (::geteuid() == 0 && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) ||
+            !service::keep_capabilities(1U << CAP_SETUID | 1U << CAP_SETGID | 1U << CAP_DAC_READ_SEARCH))
             ::_exit(1);
-        router_end.reset();
-        serve_requests(close_all_but(std::move(spawner_end)), settings);
+        serve_requests(service::close_all_but(spawner_end.get()), settings); // nothing of the router's comes along
     }
     return router_end;
 }

@@ -20,7 +20,6 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace posthouse::service {
@@ -137,31 +136,6 @@ void Courier::work()
     }
 }
 
-// As root: only to read what belongs to others.
-bool keep_reading_alone()
-{
-    if (::geteuid() != 0)
-        return true;
-    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
-    if (::syscall(SYS_capget, &header, sets) != 0)
-        return false;
-    const uint32_t kept = sets[0].permitted & 1U << CAP_DAC_READ_SEARCH;
-    std::memset(sets, 0, sizeof sets);
-    sets[0].effective = sets[0].permitted = kept;
-    return ::syscall(SYS_capset, &header, sets) == 0;
-}
-
-// Nothing of the other process comes along.
-int close_all_but(int link)
-{
-    const int kept = ::fcntl(link, F_DUPFD_CLOEXEC, 3);
-    if (kept > 3)
-        ::close_range(3, static_cast<unsigned>(kept - 1), 0);
-    ::close_range(static_cast<unsigned>(kept + 1), ~0U, 0);
-    return kept;
-}
-
 [[noreturn]] void become_courier(int to, std::vector<std::string> files, FileSet::Signature known)
 {
     // It ends with the process that it serves, not by a signal to the group.
@@ -172,7 +146,7 @@ int close_all_but(int link)
     const int socket = close_all_but(to);
     limit_process(0, true);
     Sandbox sandbox;
-    if (!keep_reading_alone() || !enter_sandbox(sandbox, {AllowedPath("/", false)}))
+    if (!keep_capabilities(1U << CAP_DAC_READ_SEARCH) || !enter_sandbox(sandbox, {AllowedPath("/", false)}))
         ::_exit(1);
     Courier(socket, std::move(files), std::move(known)).work();
 }

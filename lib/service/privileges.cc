@@ -4,11 +4,15 @@
 #include "lib/base/cat.h"
 
 #include <cerrno>
+#include <cstring>
+#include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace posthouse::service {
@@ -77,6 +81,29 @@ void limit_process(size_t core_bytes, bool no_new_privileges)
     if (core_bytes == 0)
         ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
+}
+
+bool keep_capabilities(uint32_t capabilities)
+{
+    if (::geteuid() != 0)
+        return true;
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+    if (::syscall(SYS_capget, &header, sets) != 0)
+        return false;
+    const uint32_t kept = sets[0].permitted & capabilities;
+    std::memset(sets, 0, sizeof sets);
+    sets[0].effective = sets[0].permitted = kept;
+    return ::syscall(SYS_capset, &header, sets) == 0;
+}
+
+int close_all_but(int fd)
+{
+    const int kept = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (kept > 3)
+        ::close_range(3, static_cast<unsigned>(kept - 1), 0);
+    ::close_range(static_cast<unsigned>(kept + 1), ~0U, 0);
+    return kept;
 }
 
 size_t open_files_limit()

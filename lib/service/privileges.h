@@ -3,6 +3,7 @@
 
 #include "lib/base/result.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <sys/types.h>
@@ -32,6 +33,13 @@ Result<void> enter_root(const std::string& directory);
 
 // Open files up to the hard limit, core size, umask, no-new-privileges, not dumpable.
 void limit_process(size_t core_bytes, bool no_new_privileges);
+
+// For a process that was forked to do one thing as root: of its powers it keeps only these, a bit (1 << CAP_...) each.
+// Without root there is nothing to do. False when it cannot be done.
+bool keep_capabilities(uint32_t capabilities);
+
+// For the same: nothing but `fd` and the standard descriptors comes along. Returns its new number.
+int close_all_but(int fd);
 
 size_t open_files_limit();
 
