@@ -91,15 +91,17 @@ class Stop(harness.TestCase):
 
 
 class Deliveries(harness.TestCase):
-    def test_a_message_that_waits_for_its_answer_when_the_system_stops_arrives_once(self):
+    def arrives_once_though_the_answer_comes_after(self, seconds, main_cf, prepare=lambda post: None):
+        """`main_cf` and `prepare` make an instance that waits for its answer when it is told to stop."""
         seen = threading.Event()
 
         def answer(verb, argument):
             if verb == "END":
                 seen.set()
-                time.sleep(12)
+                time.sleep(seconds)
         with harness.SinkServer(answer) as sink:
-            with harness.Instance(self, main_cf=relay_to(sink.port, "stop_deadline = 40s\n")) as post:
+            with harness.Instance(self, main_cf=relay_to(sink.port, main_cf)) as post:
+                prepare(post)
                 queue_id = post.send_id(SENDER, ["friend@far.example"], "Hello.")
                 self.assertTrue(seen.wait(20))
                 post.stop()
@@ -107,29 +109,19 @@ class Deliveries(harness.TestCase):
                 post.start()
                 post.wait_queue(0)
                 self.assertEqual(len(sink.messages), 1)
+
+    def test_a_message_that_waits_for_its_answer_when_the_system_stops_arrives_once(self):
+        self.arrives_once_though_the_answer_comes_after(12, "stop_deadline = 40s\n")
 
     def test_a_stop_deadline_that_a_reload_has_raised_holds_for_the_queue_manager_too(self):
-        seen = threading.Event()
-
-        def answer(verb, argument):
-            if verb == "END":
-                seen.set()
-                time.sleep(4)
-        with harness.SinkServer(answer) as sink:
-            with harness.Instance(self, main_cf=relay_to(sink.port, "stop_deadline = 1s\n")) as post:
-                with open(post.main_cf_path, "a") as main:
-                    main.write("stop_deadline = 40s\n")
-                post.send(SENDER, ["user@example.com"], "The queue manager runs.")
-                post.wait_mail("user")
-                post.reload()
-                post.wait_log(r"qmgr\[\d+\]: configuration reloaded")
-                queue_id = post.send_id(SENDER, ["friend@far.example"], "Hello.")
-                self.assertTrue(seen.wait(20))
-                post.stop()
-                post.wait_log(r"%s: to=<friend@far.example>.* status=sent " % queue_id)
-                post.start()
-                post.wait_queue(0)
-                self.assertEqual(len(sink.messages), 1)
+        def raise_it(post):
+            with open(post.main_cf_path, "a") as main:
+                main.write("stop_deadline = 40s\n")
+            post.send(SENDER, ["user@example.com"], "The queue manager runs.")
+            post.wait_mail("user")
+            post.reload()
+            post.wait_log(r"qmgr\[\d+\]: configuration reloaded")
+        self.arrives_once_though_the_answer_comes_after(4, "stop_deadline = 1s\n", raise_it)
 
     def test_a_bounce_that_is_due_when_the_system_stops_is_written_first(self):
         seen = threading.Event()

@@ -14,6 +14,16 @@ namespace {
 // As master has one. What a child should have got must not end here.
 void ignore_word(int) {}
 
+master::Child start_sleep()
+{
+    master::ChildCommand sleep;
+    sleep.path = "/bin/sleep";
+    sleep.arguments = {"sleep", "60"};
+    auto child = master::Child::start(sleep);
+    REQUIRE(child);
+    return std::move(*child);
+}
+
 // How it ended; 0 when it did not.
 int signal_that_ended(pid_t pid)
 {
@@ -33,14 +43,10 @@ int signal_that_ended(pid_t pid)
 TEST_CASE("a child that is told to end before it has become its program ends")
 {
     auto* const before = std::signal(SIGTERM, ignore_word);
-    master::ChildCommand sleep;
-    sleep.path = "/bin/sleep";
-    sleep.arguments = {"sleep", "60"};
     for (int turn = 0; turn < 20; ++turn) {
-        auto child = master::Child::start(sleep);
-        REQUIRE(child);
-        ::kill(child->pid(), SIGTERM);
-        REQUIRE(signal_that_ended(child->pid()) == SIGTERM);
+        auto child = start_sleep();
+        ::kill(child.pid(), SIGTERM);
+        REQUIRE(signal_that_ended(child.pid()) == SIGTERM);
     }
     std::signal(SIGTERM, before);
     sigset_t blocked;
@@ -51,18 +57,14 @@ TEST_CASE("a child that is told to end before it has become its program ends")
 TEST_CASE("a child that is told to reload before it has become its program goes on")
 {
     auto* const before = std::signal(SIGHUP, ignore_word);
-    master::ChildCommand sleep;
-    sleep.path = "/bin/sleep";
-    sleep.arguments = {"sleep", "60"};
     for (int turn = 0; turn < 20; ++turn) {
-        auto child = master::Child::start(sleep);
-        REQUIRE(child);
-        ::kill(child->pid(), SIGHUP);
+        auto child = start_sleep();
+        ::kill(child.pid(), SIGHUP);
         ::usleep(10000);
         int status = 0;
-        CHECK(::waitpid(child->pid(), &status, WNOHANG) == 0);
-        ::kill(child->pid(), SIGTERM);
-        REQUIRE(signal_that_ended(child->pid()) == SIGTERM);
+        CHECK(::waitpid(child.pid(), &status, WNOHANG) == 0);
+        ::kill(child.pid(), SIGTERM);
+        REQUIRE(signal_that_ended(child.pid()) == SIGTERM);
     }
     std::signal(SIGHUP, before);
 }
