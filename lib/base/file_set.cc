@@ -112,7 +112,7 @@ FileSet FileSet::read(const std::vector<std::string>& paths, size_t limit)
         std::string content;
         const Result<void> done = read_path(path, limit, content);
         set.add(Entry(path, Secret(content), done ? "" : done.error().full_text()));
-        explicit_bzero(content.data(), content.size());
+        wipe(content);
     }
     return set;
 }

@@ -119,7 +119,7 @@ void Courier::send()
     std::string bytes = message.take();
     if (!write_all(to_, length.bytes()) || !write_all(to_, bytes))
         ::_exit(0);
-    explicit_bzero(bytes.data(), bytes.size());
+    wipe(bytes);
 }
 
 void Courier::work()
@@ -213,7 +213,7 @@ Task<Error> FileCourier::receive(Loop& loop, UniqueFd from, std::function<void(c
             co_return std::move(message.error());
         FileSet files;
         const bool good = parse_files(*message, files);
-        explicit_bzero(message->data(), message->size());
+        wipe(*message);
         if (!good)
             co_return Error(ErrorKind::Corrupt, "a message that breaks its format");
         arrived(files);

@@ -3,6 +3,7 @@
 
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
+#include "lib/base/secret.h"
 #include "lib/table/text_records.h"
 #include "lib/table/text_file.h"
 #include "lib/tls/chain.h"
@@ -57,7 +58,7 @@ Result<Chains> chains_in(const std::string& source, const std::string& key, cons
     const size_t padding = value.ends_with("==") ? 2 : value.ends_with("=") ? 1 : 0; // decoded as zeros
     pem.resize(static_cast<size_t>(size) - std::min(static_cast<size_t>(size), padding));
     auto chains = Chain::parse({PemText{what, pem}});
-    OPENSSL_cleanse(pem.data(), pem.size());
+    wipe(pem);
     if (!chains)
         return std::move(chains.error());
     return Chains(std::make_shared<const std::vector<Chain>>(std::move(*chains)));

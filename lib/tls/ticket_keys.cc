@@ -6,6 +6,7 @@
 #include "lib/base/cat.h"
 #include "lib/base/file.h"
 #include "lib/base/random.h"
+#include "lib/base/secret.h"
 #include "lib/tls/openssl.h"
 
 #include <algorithm>
@@ -114,7 +115,7 @@ Result<void> write_file(int fd, const std::string& path, std::string line)
     auto written = pwrite_all(fd, line, 0);
     if (written && ::ftruncate(fd, static_cast<off_t>(line.size())) != 0)
         written = Error::system("truncate", errno);
-    OPENSSL_cleanse(line.data(), line.size());
+    wipe(line);
     if (!written)
         return std::move(written.error()).within(path);
     return Result<void>();
@@ -153,7 +154,7 @@ Result<std::unique_ptr<TicketKeys>> TicketKeys::open(const std::string& path, in
     if (!size)
         return std::move(size.error()).within(path);
     std::optional<Stored> found = parse_file(std::string_view(text).substr(0, *size), period);
-    OPENSSL_cleanse(text.data(), text.size());
+    wipe(text);
     Stored stored;
     const int64_t before = now / period - 1; // whose tickets are still taken
     // Further on than we are: another process has seen the next period begin, or a clock was set back a little.
