@@ -301,11 +301,7 @@ Task<Result<AuthReply>> AuthExchange::try_once(const AuthRequest& request, Deadl
     id_ = client_.enter(*this);
     outcome_.reset();
     const Secret line = auth_line(id_, request);
-    if (auto posted = client_.post(line.reveal()); !posted) {
-        client_.exchanges_.erase(std::exchange(id_, 0));
-        co_return std::move(posted.error());
-    }
-    co_return co_await reply(deadline);
+    co_return co_await say(line, deadline);
 }
 
 Task<Result<AuthReply>> AuthExchange::answer(Secret response, Deadline deadline)
@@ -314,6 +310,11 @@ Task<Result<AuthReply>> AuthExchange::answer(Secret response, Deadline deadline)
         co_return Error::disconnected("connection lost to the authentication service");
     outcome_.reset();
     const Secret line = continue_line(id_, response);
+    co_return co_await say(line, deadline);
+}
+
+Task<Result<AuthReply>> AuthExchange::say(const Secret& line, Deadline deadline)
+{
     if (auto posted = client_.post(line.reveal()); !posted) {
         client_.exchanges_.erase(std::exchange(id_, 0));
         co_return std::move(posted.error());

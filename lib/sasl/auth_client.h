@@ -121,6 +121,7 @@ public:
 private:
     friend class AuthClient;
     Task<Result<AuthReply>> try_once(const AuthRequest& request, Deadline deadline);
+    Task<Result<AuthReply>> say(const Secret& line, Deadline deadline);
     Task<Result<AuthReply>> reply(Deadline deadline);
     void leave(); // no more replies to this one
 
