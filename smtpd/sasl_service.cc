@@ -91,7 +91,10 @@ Result<std::unique_ptr<SaslService>> SaslService::open(const config::Config& con
         return bad_parameter("smtpd_sasl_type",
                              cat("there is no ", type, " here; logins are checked with smtpd_sasl_type = dovecot and the "
                                  "path of the service's socket in smtpd_sasl_path"));
-    auto address = sasl::AuthAddress::parse(config.text("smtpd_sasl_path"));
+    std::string path = config.text("smtpd_sasl_path");
+    if (!path.starts_with("inet:") && !path.starts_with("unix:"))
+        path.insert(0, "unix:");
+    auto address = net::ServiceAddress::parse(path);
     if (!address)
         return std::move(address.error()).within("smtpd_sasl_path");
     std::unique_ptr<SaslService> made(new SaslService(config));

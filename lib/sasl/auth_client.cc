@@ -4,8 +4,6 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
-#include "lib/net/resolver.h"
-#include "lib/net/socket.h"
 
 #include <cerrno>
 #include <cstring>
@@ -24,42 +22,7 @@ constexpr Duration age_check_interval = Duration::seconds(1);
 
 } // namespace
 
-Result<AuthAddress> AuthAddress::parse(std::string_view text)
-{
-    const auto bad = [&](std::string_view why) {
-        return Error(ErrorKind::Config, cat(text, ": ", why, "; expected a path, or inet:host:port"));
-    };
-    AuthAddress address;
-    if (!text.starts_with("inet:")) {
-        address.path = text.starts_with("unix:") ? text.substr(5) : text;
-        sockaddr_storage storage;
-        if (address.path.empty())
-            return bad("no path");
-        if (net::SocketAddress::unix_path(address.path).to_sockaddr(storage) == 0)
-            return bad("the path is too long for a socket");
-        return address;
-    }
-    std::string_view rest = text.substr(5);
-    const size_t colon = rest.rfind(':');
-    if (colon == std::string_view::npos)
-        return bad("no port");
-    const auto port = ascii::parse_unsigned(rest.substr(colon + 1));
-    rest = rest.substr(0, colon);
-    if (rest.size() > 2 && rest.front() == '[' && rest.back() == ']')
-        rest = rest.substr(1, rest.size() - 2);
-    if (!port || *port == 0 || *port > 65535 || rest.empty())
-        return bad("no host and port");
-    address.host = rest;
-    address.port = static_cast<uint16_t>(*port);
-    return address;
-}
-
-std::string AuthAddress::to_text() const
-{
-    return path.empty() ? cat("inet:", host, ':', port) : path;
-}
-
-AuthClient::AuthClient(Loop& loop, AuthAddress address, std::function<net::Resolver&()> resolver, AuthClientLimits limits)
+AuthClient::AuthClient(Loop& loop, net::ServiceAddress address, std::function<net::Resolver&()> resolver, AuthClientLimits limits)
     : loop_(loop), address_(std::move(address)), resolver_(std::move(resolver)), limits_(limits),
       last_failure_(ErrorKind::Disconnected, "not connected"), changed_(loop), tasks_(loop)
 {
@@ -127,7 +90,7 @@ void AuthClient::end(const Error& why)
 Task<Error> AuthClient::converse()
 {
     const Deadline soon = Deadline::after(limits_.connect_timeout);
-    auto socket = co_await connect(soon);
+    auto socket = co_await net::connect_to_service(loop_, address_, resolver_, soon);
     if (!socket)
         co_return std::move(socket.error());
     stream_ = std::make_unique<Socket>(loop_, std::move(*socket));
@@ -160,31 +123,6 @@ Task<Error> AuthClient::take_replies()
             deliver(std::move(**reply));
     }
     co_return Error::disconnected("the connection has had its time");
-}
-
-Task<Result<UniqueFd>> AuthClient::connect(Deadline deadline)
-{
-    if (!address_.path.empty()) {
-        const net::SocketAddress to = net::SocketAddress::unix_path(address_.path);
-        co_return co_await net::connect_to(loop_, to, std::nullopt, deadline);
-    }
-    std::vector<net::IpAddress> addresses;
-    if (const auto literal = net::IpAddress::parse(address_.host)) {
-        addresses.push_back(*literal);
-    } else {
-        auto answer = co_await resolver_().addresses(address_.host, net::Family::Any, deadline);
-        if (!answer.found())
-            co_return Error(ErrorKind::Temporary, answer.detail.empty() ? "no address" : answer.detail);
-        addresses = std::move(answer.addresses);
-    }
-    Result<UniqueFd> socket = Error(ErrorKind::Temporary, "no address");
-    for (const net::IpAddress& ip : addresses) {
-        const net::SocketAddress to(ip, address_.port);
-        socket = co_await net::connect_to(loop_, to, std::nullopt, deadline);
-        if (socket)
-            break;
-    }
-    co_return socket;
 }
 
 Task<Result<void>> AuthClient::shake_hands(Deadline deadline)

@@ -16,6 +16,7 @@
 #include "lib/event/notify.h"
 #include "lib/event/task.h"
 #include "lib/event/task_group.h"
+#include "lib/net/service_address.h"
 #include "lib/sasl/auth_protocol.h"
 
 #include <cstdint>
@@ -27,22 +28,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace posthouse::net {
-class Resolver;
-}
-
 namespace posthouse::sasl {
-
-// "private/auth" or "unix:private/auth", "inet:host:port", "inet:[::1]:port".
-class AuthAddress {
-public:
-    static Result<AuthAddress> parse(std::string_view text);
-
-    std::string path; // of a UNIX socket; else:
-    std::string host; // a name or an address without brackets
-    uint16_t port = 0;
-    std::string to_text() const; // as the log shows it
-};
 
 struct AuthClientLimits {
     AuthClientLimits() = default;
@@ -58,7 +44,7 @@ class AuthExchange;
 class AuthClient {
 public:
     // `resolver` is asked for names in inet: addresses; may be empty when there are none. `loop` outlives the client.
-    AuthClient(Loop& loop, AuthAddress address, std::function<net::Resolver&()> resolver,
+    AuthClient(Loop& loop, net::ServiceAddress address, std::function<net::Resolver&()> resolver,
                AuthClientLimits limits = AuthClientLimits());
     ~AuthClient(); // after all exchanges
     AuthClient(const AuthClient&) = delete;
@@ -73,7 +59,6 @@ private:
     Task<Result<void>> connected(Deadline deadline);
     Task<void> run();
     Task<Error> converse();
-    Task<Result<UniqueFd>> connect(Deadline deadline);
     Task<Result<void>> shake_hands(Deadline deadline);
     Task<Error> take_replies();
     Task<Result<std::string>> read_line(Deadline deadline);
@@ -84,7 +69,7 @@ private:
     void end(const Error& why);
 
     Loop& loop_;
-    const AuthAddress address_;
+    const net::ServiceAddress address_;
     const std::function<net::Resolver&()> resolver_;
     const AuthClientLimits limits_;
 

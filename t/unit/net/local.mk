@@ -6,6 +6,7 @@ t_unit_net_net_test_SOURCES = \
 	%reldir%/dns_answer_test.cc \
 	%reldir%/name_server.cc %reldir%/name_server.h \
 	%reldir%/resolver_test.cc \
+	%reldir%/service_address_test.cc \
 	%reldir%/socket_test.cc
 t_unit_net_net_test_LDADD = t/support/libcatchmain.a lib/net/libnet.a \
 	lib/event/libevent.a lib/log/liblog.a lib/base/libbase.a $(POSTHOUSE_SYSTEM_LIBS) $(CATCH_LIBS)

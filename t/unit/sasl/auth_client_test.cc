@@ -1,5 +1,6 @@
 // The connection to an authentication service, against one that is a script: shared, opened again, bounded.
 #include "lib/sasl/auth_client.h"
+#include "lib/base/cat.h"
 #include "t/support/catch.h"
 #include "t/support/run_task.h"
 #include "t/unit/sasl/auth_peer.h"
@@ -27,7 +28,7 @@ AuthClientLimits quick()
 
 struct Fixture {
     explicit Fixture(std::vector<AuthPeer::Handle> connections, AuthClientLimits limits = quick())
-        : peer(std::move(connections)), client(loop, *AuthAddress::parse(peer.path()), nullptr, limits)
+        : peer(std::move(connections)), client(loop, *net::ServiceAddress::parse(cat("unix:", peer.path())), nullptr, limits)
     {
     }
     Result<std::vector<Mechanism>> mechanisms() { return run_task(loop, client.mechanisms(soon())); }
@@ -68,18 +69,6 @@ void accept_all(Connection& peer)
 void hang_up(Connection&) {}
 
 } // namespace
-
-TEST_CASE("a path, a unix: path and inet: with name or address are understood")
-{
-    CHECK(AuthAddress::parse("private/auth")->path == "private/auth");
-    CHECK(AuthAddress::parse("unix:/run/auth")->path == "/run/auth");
-    CHECK(AuthAddress::parse("inet:dovecot:10001")->host == "dovecot");
-    CHECK(AuthAddress::parse("inet:[::1]:10001")->host == "::1");
-    CHECK(AuthAddress::parse("inet:127.0.0.1:10001")->port == 10001);
-    for (const std::string& bad : {std::string(""), std::string("unix:"), std::string("inet:host"), std::string("inet:host:0"),
-                                   std::string("inet:host:65536"), std::string("inet::25"), std::string(200, 'x')})
-        CHECK_FALSE(AuthAddress::parse(bad));
-}
 
 TEST_CASE("one connection serves all who ask, and is opened when the first one does")
 {
@@ -264,7 +253,7 @@ TEST_CASE("no service: everybody hears of it at once, and it is asked again afte
     CHECK(at.mechanisms());
 
     Loop loop;
-    AuthClient nobody(loop, *AuthAddress::parse("/nonexistent/auth"), nullptr, quick());
+    AuthClient nobody(loop, *net::ServiceAddress::parse("unix:/nonexistent/auth"), nullptr, quick());
     auto none = run_task(loop, nobody.mechanisms(soon()));
     REQUIRE_FALSE(none);
     CHECK(none.error().errno_value() == ENOENT);
