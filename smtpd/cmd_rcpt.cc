@@ -62,6 +62,7 @@ Task<std::optional<smtp::Reply>> Session::check_recipient(const Mailbox& recipie
 {
     const Case asked = make_case(where_, &recipient);
     Actions actions;
+    actions.take_deferrals(&mail_->actions);
     Evaluation evaluation(asked, actions);
     Verdict verdict = co_await judge_recipient(evaluation);
     if (verdict.refused())

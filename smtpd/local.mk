@@ -16,9 +16,16 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/evaluation.cc %reldir%/evaluation.h \
 	%reldir%/hostname.cc %reldir%/hostname.h \
 	%reldir%/message.cc \
+	%reldir%/policy_client.cc %reldir%/policy_client.h \
+	%reldir%/policy_protocol.cc %reldir%/policy_protocol.h \
 	%reldir%/received.cc %reldir%/received.h \
+	%reldir%/reply_text.cc %reldir%/reply_text.h \
 	%reldir%/restriction_table.cc %reldir%/restrictions.h \
 	%reldir%/rules.cc \
+	%reldir%/rules_dns.cc \
+	%reldir%/rules_lists.cc \
+	%reldir%/rules_policy.cc \
+	%reldir%/rules_servers.cc \
 	%reldir%/sasl_service.cc %reldir%/sasl_service.h \
 	%reldir%/sender_owners.cc %reldir%/sender_owners.h \
 	%reldir%/server.cc %reldir%/server.h \

@@ -55,6 +55,8 @@ constexpr ListParameter lists[] = {
     {"smtpd_forbid_bare_newline_exclusions", &Server::bare_newline_exclusions},
     {"smtpd_client_event_limit_exceptions", &Server::rate_limit_exceptions},
     {"smtpd_forbidden_commands", &Server::forbidden_commands},
+    {"smtpd_log_access_permit_actions", &Server::permit_log},
+    {"permit_mx_backup_networks", &Server::mx_backup_networks},
 };
 
 // The parameters that are tables.
@@ -65,6 +67,7 @@ struct MapsParameter {
 constexpr MapsParameter map_lists[] = {
     {"smtpd_discard_ehlo_keyword_address_maps", &Server::discard_ehlo_maps},
     {"relay_clientcerts", &Server::client_certificates},
+    {"rbl_reply_maps", &Server::rbl_reply_maps},
 };
 
 bool matches_parents(const config::Config& config, std::string_view parameter)
@@ -97,7 +100,8 @@ Server::~Server() = default;
 Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const table::Context& context)
 {
     auto server = std::make_unique<Server>(config, *context.loop);
-    RETURN_IF_ERROR(keep(server->restrictions, Restrictions::open(config, context)));
+    const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
+    RETURN_IF_ERROR(keep(server->restrictions, Restrictions::open(config, context, ask)));
     RETURN_IF_ERROR(keep(server->router, queue::Router::open(config, context)));
     RETURN_IF_ERROR(keep(server->intake_tables, queue::IntakeTables::open(config, context)));
     RETURN_IF_ERROR(keep(server->local_clients, queue::LocalClients::open(config, context)));
@@ -109,10 +113,8 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         RETURN_IF_ERROR(
             keep((*server).*row.maps, table::Maps::open(row.parameter, config.text(row.parameter), context)));
     RETURN_IF_ERROR(keep(server->sender_owners, SenderOwners::open(config, context)));
-    if (SaslService::wanted(config)) {
-        const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
+    if (SaslService::wanted(config))
         RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
-    }
 
     server->own_addresses = interface_addresses();
     for (const std::string& proxy : config.list("proxy_interfaces"))
@@ -128,7 +130,7 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
         if (!opened)
             found.push_back(std::move(opened.error()));
     };
-    auto restrictions = Restrictions::open(config, context);
+    auto restrictions = Restrictions::open(config, context, nullptr);
     if (restrictions)
         found = (*restrictions)->faults();
     look(std::move(restrictions));

@@ -201,6 +201,7 @@ private:
 
     // restrictions, for all commands
     Case make_case(std::string_view where, const Mailbox* recipient = nullptr);
+    void add_mail_facts(Case& asked);
     Task<std::optional<smtp::Reply>> judge_stage(Stage stage, std::string_view where);
     smtp::Reply refuse(const Verdict& verdict, std::string_view where, const Mailbox* recipient = nullptr);
     void reset_mail();

@@ -20,6 +20,8 @@ struct Transaction {
     mail::Envelope envelope; // what Intake gets
     Actions actions;         // that access tables asked for
     size_t overshoot = 0;    // recipients beyond the limit
+    uint64_t declared_size = 0; // MAIL's SIZE=
+    std::string instance;    // for policy servers; "" until one is asked
 
     // From DATA or the first BDAT on.
     bool chunking = false;

@@ -15,6 +15,9 @@ std::span<const Parameter> posthouse_parameters()
         {"dns_cache_size", Number, "10000", "0", "", Smtpd | Smtp, "Most answers that a process remembers."},
         {"thread_pool_size", Number, "4", "1", "64", All, "Threads of a process for what blocks, such as writing to disk; qmgr has twice as many."},
 
+        // ---- smtpd
+        {"smtpd_policy_service_connection_limit", Number, "50", "1", "10000", Smtpd, "Most connections of a process to one policy server, each with one request at a time."},
+
         // ---- queue
         {"queue_slot_size", Size, "65536", "4096", "1G", Qmgr, "Space that a queue file keeps for the next message, in bytes; larger messages get more for their time."},
         {"queue_pool_size", Number, "500", "0", "1000000", Qmgr, "Most empty queue files that are kept for use again."},
