@@ -94,10 +94,9 @@ sasl::AuthRequest Session::auth_request(std::string_view mechanism)
     request.remote_address = client_.address;
     request.remote_port = static_cast<uint16_t>(ascii::parse_unsigned(client_.port).value_or(0));
     request.secured = tls_ != nullptr;
-    const net::SocketAddress local = net::SocketAddress::local_of(chat_.stream().fd());
-    if (local.port != 0) {
-        request.local_address = local.ip.unmapped().to_text();
-        request.local_port = local.port;
+    if (client_.server_port != 0) {
+        request.local_address = client_.server_ip.to_text();
+        request.local_port = client_.server_port;
     }
     return request;
 }

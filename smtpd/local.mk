@@ -27,6 +27,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/settings.cc %reldir%/settings.h \
 	%reldir%/tls_service.cc %reldir%/tls_service.h \
 	%reldir%/transaction.h \
+	%reldir%/upstream_proxy.cc %reldir%/upstream_proxy.h \
 	%reldir%/verdict.cc %reldir%/verdict.h
 
 daemon_PROGRAMS += smtpd/smtpd

@@ -9,6 +9,7 @@
 #include "smtpd/sender_owners.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
+#include "smtpd/upstream_proxy.h"
 
 #include <algorithm>
 #include <ifaddrs.h>
@@ -114,6 +115,9 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
     }
 
+    if (UpstreamProxy::wanted(config))
+        RETURN_IF_ERROR(keep(server->upstream_proxy, UpstreamProxy::open(config, context)));
+
     server->own_addresses = interface_addresses();
     for (const std::string& proxy : config.list("proxy_interfaces"))
         if (const auto address = net::IpAddress::parse(proxy))
@@ -143,6 +147,8 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
     look(SenderOwners::open(config, context));
     if (SaslService::wanted(config))
         look(SaslService::open(config, context, nullptr));
+    if (UpstreamProxy::wanted(config))
+        look(UpstreamProxy::open(config, context));
     for (Error& fault : TlsService::faults(config, context))
         found.push_back(std::move(fault));
     return found;
@@ -171,7 +177,8 @@ bool Server::stale() const
     const bool stale_maps = std::any_of(std::begin(map_lists), std::end(map_lists),
                                         [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
-           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale()) || (tls && tls->stale());
+           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale())
+           || (upstream_proxy && upstream_proxy->stale()) || (tls && tls->stale());
 }
 
 void Server::stop_sessions()

@@ -30,6 +30,7 @@ class SaslService;
 class SenderOwners;
 class Session;
 class TlsService;
+class UpstreamProxy;
 
 struct Server {
     static Result<std::unique_ptr<Server>> open(const config::Config& config, const table::Context& context);
@@ -75,6 +76,7 @@ struct Server {
     std::unique_ptr<table::Maps> client_certificates; // relay_clientcerts
     std::unique_ptr<SenderOwners> sender_owners;
     std::unique_ptr<SaslService> sasl;                // null: nobody logs in here
+    std::unique_ptr<UpstreamProxy> upstream_proxy;    // null: each connection is its client's own
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
     std::vector<net::IpAddress> own_addresses;
 

@@ -95,6 +95,7 @@ private:
         {
         }
         bool take(const smtp::Attribute& attribute); // false for a value that cannot be
+        bool take_server_address(std::string_view value);
         void forget_old_name();
 
         Client client;

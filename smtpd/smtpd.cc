@@ -66,6 +66,7 @@ SEE ALSO
 #include "smtpd/server.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
+#include "smtpd/upstream_proxy.h"
 
 namespace posthouse::smtpd {
 
@@ -84,6 +85,7 @@ public:
 
 private:
     static Task<void> watch_tables(service::Context& context, Server& server);
+    static Task<void> converse(Server& server, ByteStream& stream, const Ends& ends);
     static Task<void> stop_receiving(service::Context& context, Server& server);
 
     std::unique_ptr<queue::QueueClient> queue_;
@@ -158,8 +160,20 @@ Task<void> SmtpdProgram::stop_receiving(service::Context& context, Server& serve
 Task<void> SmtpdProgram::serve(service::Context& context, UniqueFd connection, net::SocketAddress peer, size_t)
 {
     Socket stream(context.loop, std::move(connection));
-    Client client(peer);
-    Session session(*server_, stream, std::move(client));
+    Ends ends(std::move(peer), net::SocketAddress::local_of(stream.fd()));
+    if (server_->upstream_proxy) {
+        auto told = co_await server_->upstream_proxy->ask(stream, ends);
+        if (!told)
+            co_return;
+        ends = std::move(*told);
+    }
+    co_await converse(*server_, stream, ends);
+}
+
+// A coroutine of its own: a client that waits to be admitted needs no session.
+Task<void> SmtpdProgram::converse(Server& server, ByteStream& stream, const Ends& ends)
+{
+    Session session(server, stream, Client(ends));
     co_await session.serve();
 }
 
