@@ -5,6 +5,7 @@
 #include "lib/queue/rewrite.h"
 #include "lib/smtp/command.h"
 #include "smtpd/evaluation.h"
+#include "smtpd/screened_client.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
 
@@ -60,6 +61,8 @@ Session::Answer Session::cmd_rcpt(const smtp::CommandLine& line)
 
 Task<std::optional<smtp::Reply>> Session::check_recipient(const Mailbox& recipient)
 {
+    if (const smtp::Reply* refusal = screened_ ? screened_->refusal() : nullptr)
+        co_return refuse(Verdict::refuse(refusal->code, refusal->dsn, refusal->text), where_, &recipient);
     const Case asked = make_case(where_, &recipient);
     Actions actions;
     Evaluation evaluation(asked, actions);

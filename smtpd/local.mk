@@ -13,6 +13,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/cmd_simple.cc \
 	%reldir%/cmd_starttls.cc \
 	%reldir%/cmd_xclient.cc \
+	%reldir%/early_tests.cc %reldir%/early_tests.h \
 	%reldir%/evaluation.cc %reldir%/evaluation.h \
 	%reldir%/hostname.cc %reldir%/hostname.h \
 	%reldir%/message.cc \
@@ -20,10 +21,15 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/restriction_table.cc %reldir%/restrictions.h \
 	%reldir%/rules.cc \
 	%reldir%/sasl_service.cc %reldir%/sasl_service.h \
+	%reldir%/screened_client.cc %reldir%/screened_client.h \
+	%reldir%/screening.cc %reldir%/screening.h \
+	%reldir%/screening_access.cc %reldir%/screening_access.h \
+	%reldir%/screening_record.cc %reldir%/screening_record.h \
 	%reldir%/sender_owners.cc %reldir%/sender_owners.h \
 	%reldir%/server.cc %reldir%/server.h \
 	%reldir%/session.cc %reldir%/session.h \
 	%reldir%/session_end.cc \
+	%reldir%/session_screening.cc \
 	%reldir%/settings.cc %reldir%/settings.h \
 	%reldir%/tls_service.cc %reldir%/tls_service.h \
 	%reldir%/transaction.h \

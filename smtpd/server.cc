@@ -6,6 +6,7 @@
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
 #include "smtpd/sasl_service.h"
+#include "smtpd/screening.h"
 #include "smtpd/sender_owners.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
@@ -110,10 +111,11 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         RETURN_IF_ERROR(
             keep((*server).*row.maps, table::Maps::open(row.parameter, config.text(row.parameter), context)));
     RETURN_IF_ERROR(keep(server->sender_owners, SenderOwners::open(config, context)));
-    if (SaslService::wanted(config)) {
-        const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
+    const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
+    if (SaslService::wanted(config))
         RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
-    }
+    if (Screening::wanted(config))
+        RETURN_IF_ERROR(keep(server->screening, Screening::open(config, context, server->mynetworks.get(), ask)));
 
     if (UpstreamProxy::wanted(config))
         RETURN_IF_ERROR(keep(server->upstream_proxy, UpstreamProxy::open(config, context)));
@@ -147,6 +149,8 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
     look(SenderOwners::open(config, context));
     if (SaslService::wanted(config))
         look(SaslService::open(config, context, nullptr));
+    if (Screening::wanted(config))
+        look(Screening::open(config, context, nullptr, nullptr));
     if (UpstreamProxy::wanted(config))
         look(UpstreamProxy::open(config, context));
     for (Error& fault : TlsService::faults(config, context))
@@ -178,7 +182,7 @@ bool Server::stale() const
                                         [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
            || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale())
-           || (upstream_proxy && upstream_proxy->stale()) || (tls && tls->stale());
+           || (screening && screening->stale()) || (upstream_proxy && upstream_proxy->stale()) || (tls && tls->stale());
 }
 
 void Server::stop_sessions()
@@ -186,6 +190,8 @@ void Server::stop_sessions()
     stopping = true;
     for (Session* session : sessions)
         session->stop();
+    if (screening)
+        screening->stop();
 }
 
 void Server::stop_receiving()

@@ -27,6 +27,7 @@ class Resolver;
 namespace posthouse::smtpd {
 
 class SaslService;
+class Screening;
 class SenderOwners;
 class Session;
 class TlsService;
@@ -76,6 +77,7 @@ struct Server {
     std::unique_ptr<table::Maps> client_certificates; // relay_clientcerts
     std::unique_ptr<SenderOwners> sender_owners;
     std::unique_ptr<SaslService> sasl;                // null: nobody logs in here
+    std::unique_ptr<Screening> screening;             // null: whoever connects is greeted at once
     std::unique_ptr<UpstreamProxy> upstream_proxy;    // null: each connection is its client's own
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
     std::vector<net::IpAddress> own_addresses;

@@ -9,6 +9,7 @@
 #include "lib/mail/utf8.h"
 #include "lib/net/resolver.h"
 #include "lib/tls/stream.h"
+#include "smtpd/screened_client.h"
 #include "smtpd/server.h"
 #include "smtpd/tls_service.h"
 
@@ -115,6 +116,7 @@ Task<void> Session::serve()
     if (!ended && !closing_ && !mute_)
         (void)co_await say_goodbye(ended.error()); // the connection may be gone
     co_await end_tls();
+    end_screening(ended);
     log_end(ended);
     reset_mail();
 }
@@ -136,7 +138,7 @@ Task<Result<void>> Session::converse()
     if (refusal)
         CO_CHECK(co_await send(*refusal));
     while (!closing_) {
-        const Deadline deadline = Deadline::after(server_.settings.timeout);
+        const Deadline deadline = Deadline::after(command_time());
         waiting_ = true;
         auto line = co_await chat_.read_command(deadline);
         waiting_ = false;
@@ -236,6 +238,11 @@ Task<Result<void>> Session::send(const smtp::Reply& reply)
 
 Session::Answer Session::execute(const Command& command, const smtp::CommandLine& line)
 {
+    if (screened_) {
+        auto last_words = co_await screen(command, line);
+        if (last_words)
+            co_return std::move(*last_words);
+    }
     where_ = command.name;
     auto refusal = refuse_early(command, line);
     if (refusal)
@@ -249,10 +256,8 @@ Session::Answer Session::execute(const Command& command, const smtp::CommandLine
         }
     }
     if (command.handle == &Session::cmd_unknown) {
-        // A browser, or a proxy that somebody has pointed at us to speak SMTP in a request's body.
-        const std::string verb(line.verb());
-        Result<bool> forbidden = co_await server_.forbidden_commands->matches_string(verb);
-        if (looks_like_header(verb) || (forbidden && *forbidden)) {
+        const bool foreign = co_await is_foreign(line, *server_.forbidden_commands);
+        if (foreign) {
             log_foreign_command(line.line);
             closing_ = true;
             co_return smtp::Reply(221, "2.7.0", "Error: this is a mail server. Goodbye.");
@@ -261,6 +266,14 @@ Session::Answer Session::execute(const Command& command, const smtp::CommandLine
     if (command.handle != &Session::cmd_unknown)
         auth_was_last_ = false;
     co_return co_await (this->*command.handle)(line);
+}
+
+// A browser, or a proxy that somebody has pointed at us to speak SMTP in a request's body.
+Task<bool> Session::is_foreign(const smtp::CommandLine& line, table::MatchList& forbidden)
+{
+    const std::string verb(line.verb());
+    Result<bool> listed = co_await forbidden.matches_string(verb);
+    co_return looks_like_header(verb) || (listed && *listed);
 }
 
 // A client that does not look at the reply to AUTH goes on with its password.
@@ -283,10 +296,7 @@ std::optional<smtp::Reply> Session::refuse_early(const Command& command, const s
         return smtp::Reply(503, "5.7.0", cat("Error: access denied for ", client_.label()));
     if ((command.flags & BeforeTls) == 0 && must_start_tls())
         return smtp::Reply(530, "5.7.0", "Must issue a STARTTLS command first");
-    // What follows BDAT is its chunk.
-    const bool is_bdat = command.handle == &Session::cmd_bdat;
-    const bool may_pipeline = is_bdat || (protocol_ == "ESMTP" && (command.flags & MustBeLast) == 0);
-    if (line.pipelined && !may_pipeline && !pipelined_) {
+    if (!pipelined_ && improperly_pipelined(command, line)) {
         pipelined_ = true;
         log::info("improper command pipelining after ", where_, " from ", client_.label());
         if (server_.settings.forbid_unauth_pipelining) {
@@ -295,6 +305,14 @@ std::optional<smtp::Reply> Session::refuse_early(const Command& command, const s
         }
     }
     return std::nullopt;
+}
+
+bool Session::improperly_pipelined(const Command& command, const smtp::CommandLine& line) const
+{
+    // What follows BDAT is its chunk.
+    const bool is_bdat = command.handle == &Session::cmd_bdat;
+    const bool may_pipeline = is_bdat || (protocol_ == "ESMTP" && (command.flags & MustBeLast) == 0);
+    return line.pipelined && !may_pipeline;
 }
 
 const Session::Command& Session::find_command(std::string_view verb) const

@@ -36,6 +36,7 @@ class TlsStream;
 
 namespace posthouse::smtpd {
 
+class ScreenedClient;
 struct Server;
 struct TlsSettings;
 
@@ -60,6 +61,9 @@ public:
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
+
+    // Before serve(): of a client that screening has not done with.
+    void watch_client(std::unique_ptr<ScreenedClient> client);
 
     // Greets, converses, logs. Returns when the connection is over.
     Task<void> serve();
@@ -116,9 +120,18 @@ private:
     Answer execute(const Command& command, const smtp::CommandLine& line);
     std::optional<smtp::Reply> refuse_early(const Command& command, const smtp::CommandLine& line);
     const Command& find_command(std::string_view verb) const;
+    bool improperly_pipelined(const Command& command, const smtp::CommandLine& line) const;
+    Task<bool> is_foreign(const smtp::CommandLine& line, table::MatchList& forbidden);
     void count(const Command& command, const smtp::Reply& reply);
     Task<bool> limits_apply();
     Task<bool> legacy_line_ends();
+
+    // session_screening.cc
+    Task<std::optional<smtp::Reply>> screen(const Command& command, const smtp::CommandLine& line);
+    std::optional<smtp::Reply> exceeds_screening_limits(const smtp::CommandLine& line);
+    Duration command_time() const;
+    void pass_screening();
+    void end_screening(const Result<void>& ended);
 
     // session_end.cc
     Task<Result<void>> say_goodbye(const Error& error);
@@ -218,6 +231,7 @@ private:
     std::unique_ptr<tls::TlsStream> tls_; // over the stream that the session began with
     std::unique_ptr<Transaction> mail_;
     std::unique_ptr<Forwarded> forwarded_;
+    std::unique_ptr<ScreenedClient> screened_; // null: as most, it is not looked at further
     std::unique_ptr<Actions> standing_actions_; // of client and HELO checks that were not delayed
     std::optional<bool> in_mynetworks_;
     std::optional<bool> legacy_line_ends_;

@@ -63,6 +63,7 @@ SEE ALSO
 #include "lib/service/service.h"
 #include "lib/service/stop_times.h"
 #include "lib/table/table.h"
+#include "smtpd/screening.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
@@ -85,7 +86,8 @@ public:
 
 private:
     static Task<void> watch_tables(service::Context& context, Server& server);
-    static Task<void> converse(Server& server, ByteStream& stream, const Ends& ends);
+    static Task<void> converse(Server& server, ByteStream& stream, const Ends& ends,
+                               std::unique_ptr<ScreenedClient> screened);
     static Task<void> stop_receiving(service::Context& context, Server& server);
 
     std::unique_ptr<queue::QueueClient> queue_;
@@ -106,6 +108,10 @@ Result<void> SmtpdProgram::prepare(service::Context& context)
             return std::move(tls.error());
         (*tls)->start_courier();
         server_->tls = std::move(*tls);
+    }
+    if (server_->screening) {
+        if (auto opened = server_->screening->open_cache(context.config); !opened)
+            log::warning("postscreen_cache_map: ", opened.error().full_text(), ": every client is new each time");
     }
     for (const Error& fault : server_->restrictions->faults())
         log::error(fault.full_text(), ": clients are put off with 451 4.3.5");
@@ -167,13 +173,22 @@ Task<void> SmtpdProgram::serve(service::Context& context, UniqueFd connection, n
             co_return;
         ends = std::move(*told);
     }
-    co_await converse(*server_, stream, ends);
+    std::unique_ptr<ScreenedClient> screened;
+    if (server_->screening) {
+        auto admission = co_await server_->screening->admit(stream, ends);
+        if (!admission.admitted)
+            co_return;
+        screened = std::move(admission.client);
+    }
+    co_await converse(*server_, stream, ends, std::move(screened));
 }
 
 // A coroutine of its own: a client that waits to be admitted needs no session.
-Task<void> SmtpdProgram::converse(Server& server, ByteStream& stream, const Ends& ends)
+Task<void> SmtpdProgram::converse(Server& server, ByteStream& stream, const Ends& ends,
+                                  std::unique_ptr<ScreenedClient> screened)
 {
     Session session(server, stream, Client(ends));
+    session.watch_client(std::move(screened));
     co_await session.serve();
 }
 

@@ -1,9 +1,9 @@
 // PROXY headers: what each says, in whatever pieces it arrives, and what is left for the one who speaks next.
 #include "lib/net/proxy_protocol.h"
 
+#include "t/support/catch.h"
 #include "t/support/run_task.h"
 
-#include <catch2/catch.hpp>
 #include <optional>
 #include <string>
 #include <sys/socket.h>
