@@ -102,7 +102,8 @@ void Session::end_screening(const Result<void>& ended)
     }
     if (screened_->reached_recipient)
         pass_screening();
-    log::info("DISCONNECT ", label);
+    if (screened_) // it did not pass
+        log::info("DISCONNECT ", label);
 }
 
 } // namespace posthouse::smtpd

@@ -27,6 +27,10 @@ DESCRIPTION
 	mechanism. permit_sasl_authenticated and the reject_..._sender_login_mismatch restrictions say what a
 	login is good for.
 
+	With smtpd_screening_enable, or where master.cf(5) names postscreen as the program, new clients are
+	looked at before they are greeted, and in their first session, as the postscreen_ parameters say. A proxy
+	in front may name its clients with the PROXY protocol (smtpd_upstream_proxy_protocol).
+
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
 	other systems does it, by the same process, while it arrives.
 
@@ -50,6 +54,7 @@ DIAGNOSTICS
 	Problems and transactions are logged in Postfix's form, one line an event: connect, disconnect with
 	the commands that were given, client=, and NOQUEUE: reject: for what is refused. With
 	smtpd_tls_loglevel = 1, a line for each TLS session; a handshake that fails is logged in any case.
+	What screening sees of a client is in the words of postscreen: CONNECT, PASS NEW, PREGREET, DNSBL rank.
 	A login that fails is a warning, and so is an authentication service that is not there: AUTH is not
 	offered then, and answered 454.
 

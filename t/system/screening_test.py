@@ -338,7 +338,7 @@ class Limits(ScreeningTestCase):
         pid = int(re.search(r"smtpd\[(\d+)\]: ALLOWLISTED", post.log())[1])
         before = self.anonymous_memory(pid)
         clients = [self.connect("10.%d.%d.%d" % (n >> 16, n >> 8 & 255, n & 255)) for n in range(held)]
-        self.wait_until(lambda: len(re.findall("CONNECT from", post.log())) == held + 1, "all wait")
+        self.wait_until(lambda: len(re.findall(r": CONNECT from \[", post.log())) == held + 1, "all wait")
         self.assertLess((self.anonymous_memory(pid) - before) / held, 10, "KB for a client that waits")
         begun = time.monotonic()
         for _ in range(20):
