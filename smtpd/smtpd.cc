@@ -179,7 +179,7 @@ Task<void> SmtpdProgram::serve(service::Context& context, UniqueFd connection, n
         ends = std::move(*told);
     }
     std::unique_ptr<ScreenedClient> screened;
-    if (server_->screening) {
+    if (server_->screening && !ends.client.is_unix()) {
         auto admission = co_await server_->screening->admit(stream, ends);
         if (!admission.admitted)
             co_return;
