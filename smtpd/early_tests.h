@@ -47,7 +47,6 @@ private:
     bool answered_ = false; // by the DNS lists, or there are none to ask
     bool judged_ = false;
     bool gone_ = false;
-    bool heard_ = false;
     bool stopped_ = false;
     bool trusted_ = false;  // by score
     std::optional<smtp::Reply> last_words_;

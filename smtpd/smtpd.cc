@@ -27,9 +27,8 @@ DESCRIPTION
 	mechanism. permit_sasl_authenticated and the reject_..._sender_login_mismatch restrictions say what a
 	login is good for.
 
-	With smtpd_screening_enable, or where master.cf(5) names postscreen as the program, new clients are
-	looked at before they are greeted, and in their first session, as the postscreen_ parameters say. A proxy
-	in front may name its clients with the PROXY protocol (smtpd_upstream_proxy_protocol).
+	Where master.cf(5) names postscreen as the program, new clients are screened, as the postscreen_ parameters
+	say. A proxy in front may name its clients with the PROXY protocol (smtpd_upstream_proxy_protocol).
 
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
 	other systems does it, by the same process, while it arrives.

@@ -1,7 +1,6 @@
 // Proxies in front: see upstream_proxy.h.
 #include "smtpd/upstream_proxy.h"
 
-#include "lib/base/cat.h"
 #include "lib/config/config.h"
 #include "lib/log/log.h"
 #include "lib/net/proxy_protocol.h"
@@ -12,18 +11,25 @@ namespace {
 
 constexpr const char* hosts_parameter = "smtpd_authorized_proxy_hosts";
 
+struct Parameters {
+    const char* protocol;
+    const char* timeout;
+};
+constexpr Parameters of_smtpd = {"smtpd_upstream_proxy_protocol", "smtpd_upstream_proxy_timeout"};
+constexpr Parameters of_postscreen = {"postscreen_upstream_proxy_protocol", "postscreen_upstream_proxy_timeout"};
+
 // A service that screens its clients has the names of postscreen for the same.
-const char* prefix(const config::Config& config)
+const Parameters& parameters(const config::Config& config)
 {
     const bool screens = config.boolean("smtpd_screening_enable");
-    return screens && !config.text("postscreen_upstream_proxy_protocol").empty() ? "postscreen_" : "smtpd_";
+    return screens && !config.text(of_postscreen.protocol).empty() ? of_postscreen : of_smtpd;
 }
 
 } // namespace
 
 bool UpstreamProxy::wanted(const config::Config& config)
 {
-    return !config.text(cat(prefix(config), "upstream_proxy_protocol")).empty();
+    return !config.text(parameters(config).protocol).empty();
 }
 
 Result<std::unique_ptr<UpstreamProxy>> UpstreamProxy::open(const config::Config& config, const table::Context& context)
@@ -31,7 +37,7 @@ Result<std::unique_ptr<UpstreamProxy>> UpstreamProxy::open(const config::Config&
     auto proxies = table::MatchList::open(hosts_parameter, config.text(hosts_parameter), false, context);
     if (!proxies)
         return std::move(proxies.error());
-    const Duration timeout = config.duration(cat(prefix(config), "upstream_proxy_timeout"));
+    const Duration timeout = config.duration(parameters(config).timeout);
     return std::unique_ptr<UpstreamProxy>(new UpstreamProxy(std::move(*proxies), timeout));
 }
 
