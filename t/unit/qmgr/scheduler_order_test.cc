@@ -177,7 +177,9 @@ class Operator {
 public:
     Operator(Bench& its_bench, Duration patience)
         : bench(its_bench),
-          desk(bench.loop, bench.scheduler(), *bench.part->routes, rights, false, patience), tasks(bench.loop)
+          desk(bench.loop, bench.threads, bench.scheduler(), *bench.part->routes, rights,
+               bench.part->settings.queue_directory, false, patience),
+          tasks(bench.loop)
     {
         int fds[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
