@@ -332,13 +332,15 @@ const std::vector<KnownProgram>& known_programs()
     return table;
 }
 
-Result<std::vector<Service>> parse_master_cf(std::string_view text, const std::string& file, const Config& config,
-                                             std::vector<Fault>& faults)
+namespace {
+
+// The good ones.
+std::vector<Service> read_services(std::string_view text, const std::string& file, const Config& config,
+                                   std::vector<Fault>& faults)
 {
-    std::vector<Fault> found;
     std::vector<Service> services;
-    EntryReader reader(file, config, found);
-    for (const LogicalLine& line : logical_lines(text, file, found)) {
+    EntryReader reader(file, config, faults);
+    for (const LogicalLine& line : logical_lines(text, file, faults)) {
         auto service = reader.read(line);
         if (!service)
             continue;
@@ -348,32 +350,72 @@ Result<std::vector<Service>> parse_master_cf(std::string_view text, const std::s
         if (same == services.end()) {
             services.push_back(std::move(*service));
         } else {
-            found.push_back({file, service->line, service->name, cat("replaces the entry of line ", same->line), true});
+            faults.push_back({file, service->line, service->name, cat("replaces the entry of line ", same->line), true});
             *same = std::move(*service);
         }
     }
     inherit_from_passed_to(config, services);
-    bool good = usable(found);
+    return services;
+}
+
+} // namespace
+
+Result<std::vector<Service>> parse_master_cf(std::string_view text, const std::string& file, const Config& config,
+                                             std::vector<Fault>& faults)
+{
+    std::vector<Fault> found;
+    std::vector<Service> services = read_services(text, file, config, found);
+    const bool good = usable(found);
     faults.insert(faults.end(), found.begin(), found.end());
     if (!good)
         return Error(ErrorKind::Config, cat(file, ": not usable"));
     return services;
 }
 
-Result<std::vector<Service>> load_master_cf(const std::string& directory, const Config& config,
-                                            std::vector<Fault>& faults)
+Result<std::vector<Service>> load_sound_services(const std::string& directory, const Config& config,
+                                                 std::vector<Fault>& faults)
 {
-    std::string file = directory + "/master.cf";
+    const std::string file = directory + "/master.cf";
     auto text = read_file(file, file_size_limit);
     if (!text) {
         faults.push_back({"", 0, "", text.error().full_text()});
         return std::move(text.error());
     }
-    auto services = parse_master_cf(*text, file, config, faults);
-    if (services && services->empty()) {
+    const size_t before = faults.size();
+    std::vector<Service> services = read_services(*text, file, config, faults);
+    if (services.empty() && faults.size() == before)
         faults.push_back({file, 0, "", "expected at least one service; \"make install\" puts an example there"});
-        return Error(ErrorKind::Config, cat(file, ": no service"));
+    return services;
+}
+
+std::vector<std::string> entries_left_out(const std::vector<Service>& services)
+{
+    std::string not_needed;
+    std::string later;
+    for (const Service& service : services) {
+        std::string& names = service.use == ProgramUse::NotNeeded ? not_needed : later;
+        if (service.use != ProgramUse::Run)
+            append_to(names, names.empty() ? "" : ", ", service.name);
+        if (service.use == ProgramUse::Later)
+            append_to(names, " (", service.note, ')');
     }
+    std::vector<std::string> lines;
+    if (!not_needed.empty())
+        lines.push_back(cat("not started, for other programs do their work here: ", not_needed));
+    if (!later.empty())
+        lines.push_back(cat("not started, and mail for them waits: ", later));
+    return lines;
+}
+
+Result<std::vector<Service>> load_master_cf(const std::string& directory, const Config& config,
+                                            std::vector<Fault>& faults)
+{
+    std::vector<Fault> found;
+    auto services = load_sound_services(directory, config, found);
+    const bool good = usable(found);
+    faults.insert(faults.end(), found.begin(), found.end());
+    if (services && !good)
+        return Error(ErrorKind::Config, cat(directory, "/master.cf: not usable"));
     return services;
 }
 

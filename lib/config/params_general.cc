@@ -11,7 +11,7 @@ std::span<const Parameter> general_parameters()
     using namespace use;
     static constexpr Parameter rows[] = {
         // ---- identity
-        {"compatibility_level", Text, "0", "", "", All, "Generation of defaults that this configuration was written for, such as 3.6."},
+        {"compatibility_level", Level, "0", "", "", All, "Generation of defaults that this configuration was written for, such as 3.6."},
         {"myhostname", TextOrFile, "(the host's name)", "", "", All, "Full name of this host, which many other parameters build on."},
         {"mydomain", TextOrFile, "(myhostname without its first label)", "", "", All, "Domain of this host."},
         {"myorigin", TextOrFile, "$myhostname", "", "", All, "Domain that completes an address that has none; a value with a leading slash names a file whose first line holds the domain."},

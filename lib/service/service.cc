@@ -484,7 +484,7 @@ std::unique_ptr<config::Config> read_configuration(const CommandLine& line, cons
 std::unique_ptr<config::Config> checked_configuration(const CommandLine& line, std::string& text)
 {
     std::vector<config::Fault> faults;
-    auto config = config::Config::load(line.directory, line.overrides, faults);
+    auto config = config::Config::load_what_is_sound(line.directory, line.overrides, faults);
     for (const config::Fault& fault : faults)
         if (!fault.warning && fault.file == "-o")
             append_to(text, fault.parameter, ": ", fault.text, '\n');
