@@ -13,6 +13,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/cmd_simple.cc \
 	%reldir%/cmd_starttls.cc \
 	%reldir%/cmd_xclient.cc \
+	%reldir%/counter_table.cc %reldir%/counter_table.h \
 	%reldir%/evaluation.cc %reldir%/evaluation.h \
 	%reldir%/hostname.cc %reldir%/hostname.h \
 	%reldir%/message.cc \
