@@ -2,7 +2,8 @@
 // cmd_mail.cc and cmd_rcpt.cc for each message and recipient.
 #include "smtpd/client_counters.h"
 
-#include <algorithm>
+#include "smtpd/client.h"
+
 #include <utility>
 
 namespace posthouse::smtpd {
@@ -14,21 +15,8 @@ ClientCounters::ClientCounters(Duration time_unit, int v4_prefix, int v6_prefix)
 
 ClientCounters::Visit ClientCounters::connect(const net::IpAddress& client, Instant now)
 {
-    const auto place = table_->enter(key_for(client), now, time_unit_);
+    const auto place = table_->enter(network_of(client, v4_prefix_, v6_prefix_), now, time_unit_);
     return place ? Visit(*this, *place) : Visit();
-}
-
-// The address with the bits behind the prefix cleared.
-std::string ClientCounters::key_for(const net::IpAddress& client) const
-{
-    std::string key(client.bytes());
-    size_t keep = static_cast<size_t>(client.v4() ? v4_prefix_ : v6_prefix_);
-    for (char& byte : key) {
-        const size_t bits = std::min<size_t>(keep, 8);
-        byte = static_cast<char>(static_cast<unsigned char>(byte) & (0xff00u >> bits));
-        keep -= bits;
-    }
-    return key;
 }
 
 ClientCounters::Visit::Visit(Visit&& other) noexcept

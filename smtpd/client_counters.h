@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 
 namespace posthouse::smtpd {
 
@@ -58,8 +57,6 @@ public:
     size_t size() { return table_->clients(); }
 
 private:
-    std::string key_for(const net::IpAddress& client) const;
-
     Duration time_unit_;
     int v4_prefix_;
     int v6_prefix_;

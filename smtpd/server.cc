@@ -5,7 +5,9 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
+#include "smtpd/greylist.h"
 #include "smtpd/sasl_service.h"
+#include "smtpd/sending_limits.h"
 #include "smtpd/sender_owners.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
@@ -113,6 +115,10 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
         RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
     }
+    if (Greylist::wanted(config))
+        RETURN_IF_ERROR(keep(server->greylist, Greylist::open(config, context)));
+    if (SendingLimits::wanted(config))
+        RETURN_IF_ERROR(keep(server->sending_limits, SendingLimits::open(config, context)));
 
     server->own_addresses = interface_addresses();
     for (const std::string& proxy : config.list("proxy_interfaces"))
@@ -143,6 +149,10 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
     look(SenderOwners::open(config, context));
     if (SaslService::wanted(config))
         look(SaslService::open(config, context, nullptr));
+    if (Greylist::wanted(config))
+        look(Greylist::read(config, context));
+    if (SendingLimits::wanted(config))
+        look(SendingLimits::read(config, context));
     for (Error& fault : TlsService::faults(config, context))
         found.push_back(std::move(fault));
     return found;
@@ -171,7 +181,8 @@ bool Server::stale() const
     const bool stale_maps = std::any_of(std::begin(map_lists), std::end(map_lists),
                                         [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
-           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale()) || (tls && tls->stale());
+           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale())
+           || (greylist && greylist->stale()) || (sending_limits && sending_limits->stale()) || (tls && tls->stale());
 }
 
 void Server::stop_sessions()

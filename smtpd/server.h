@@ -26,7 +26,9 @@ class Resolver;
 
 namespace posthouse::smtpd {
 
+class Greylist;
 class SaslService;
+class SendingLimits;
 class SenderOwners;
 class Session;
 class TlsService;
@@ -75,6 +77,8 @@ struct Server {
     std::unique_ptr<table::Maps> client_certificates; // relay_clientcerts
     std::unique_ptr<SenderOwners> sender_owners;
     std::unique_ptr<SaslService> sasl;                // null: nobody logs in here
+    std::unique_ptr<Greylist> greylist;               // null: off
+    std::unique_ptr<SendingLimits> sending_limits;    // null: none
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
     std::vector<net::IpAddress> own_addresses;
 

@@ -170,8 +170,10 @@ TEST_CASE("a process that stands still costs others milliseconds, and no client"
             table->leave(*place);
         else
             CHECK_FALSE(table->enter("a", now, unit)); // at once
-        if (!refused)
+        if (!refused) {
             ::kill(pid, SIGCONT);
+            ::usleep(200); // so that it comes to another place
+        }
     }
     CHECK(refused);
     ::kill(pid, SIGKILL);

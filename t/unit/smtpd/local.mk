@@ -8,6 +8,7 @@ t_unit_smtpd_smtpd_test_SOURCES = \
 	t/unit/net/name_server.cc t/unit/net/name_server.h \
 	%reldir%/relay_test.cc \
 	%reldir%/restrictions_test.cc \
+	%reldir%/sending_limits_test.cc \
 	%reldir%/session_fixture.h \
 	%reldir%/session_test.cc \
 	%reldir%/smuggling_test.cc \
