@@ -5,6 +5,7 @@
 #include "lib/queue/rewrite.h"
 #include "lib/smtp/command.h"
 #include "smtpd/evaluation.h"
+#include "smtpd/greylist.h"
 #include "smtpd/screened_client.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
@@ -48,6 +49,8 @@ Session::Answer Session::cmd_rcpt(const smtp::CommandLine& line)
         co_return smtp::Reply(450, "4.7.1", cat("Error: too many recipients from ", client_.address));
     }
     auto denied = co_await check_recipient(recipient);
+    if (!denied)
+        denied = co_await limit_sending(recipient);
     if (denied)
         co_return std::move(*denied);
 
@@ -67,6 +70,8 @@ Task<std::optional<smtp::Reply>> Session::check_recipient(const Mailbox& recipie
     Actions actions;
     Evaluation evaluation(asked, actions);
     Verdict verdict = co_await judge_recipient(evaluation);
+    if (!verdict.refused() && server_.greylist)
+        verdict = co_await server_.greylist->judge(asked);
     if (verdict.refused())
         co_return refuse(verdict, where_, &recipient);
     mail_->actions.add(actions);

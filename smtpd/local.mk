@@ -13,10 +13,13 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/cmd_simple.cc \
 	%reldir%/cmd_starttls.cc \
 	%reldir%/cmd_xclient.cc \
+	%reldir%/counter_table.cc %reldir%/counter_table.h \
 	%reldir%/early_tests.cc %reldir%/early_tests.h \
 	%reldir%/evaluation.cc %reldir%/evaluation.h \
+	%reldir%/greylist.cc %reldir%/greylist.h \
 	%reldir%/hostname.cc %reldir%/hostname.h \
 	%reldir%/message.cc \
+	%reldir%/rate_limits.cc %reldir%/rate_limits.h \
 	%reldir%/received.cc %reldir%/received.h \
 	%reldir%/restriction_table.cc %reldir%/restrictions.h \
 	%reldir%/rules.cc \
@@ -26,6 +29,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/screening_access.cc %reldir%/screening_access.h \
 	%reldir%/screening_record.cc %reldir%/screening_record.h \
 	%reldir%/sender_owners.cc %reldir%/sender_owners.h \
+	%reldir%/sending_limits.cc %reldir%/sending_limits.h \
 	%reldir%/server.cc %reldir%/server.h \
 	%reldir%/session.cc %reldir%/session.h \
 	%reldir%/session_end.cc \

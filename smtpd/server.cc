@@ -5,8 +5,10 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
+#include "smtpd/greylist.h"
 #include "smtpd/sasl_service.h"
 #include "smtpd/screening.h"
+#include "smtpd/sending_limits.h"
 #include "smtpd/sender_owners.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
@@ -116,9 +118,12 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
     if (Screening::wanted(config))
         RETURN_IF_ERROR(keep(server->screening, Screening::open(config, context, server->mynetworks.get(), ask)));
-
     if (UpstreamProxy::wanted(config))
         RETURN_IF_ERROR(keep(server->upstream_proxy, UpstreamProxy::open(config, context)));
+    if (Greylist::wanted(config))
+        RETURN_IF_ERROR(keep(server->greylist, Greylist::open(config, context)));
+    if (SendingLimits::wanted(config))
+        RETURN_IF_ERROR(keep(server->sending_limits, SendingLimits::open(config, context)));
 
     server->own_addresses = interface_addresses();
     for (const std::string& proxy : config.list("proxy_interfaces"))
@@ -153,6 +158,10 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
         look(Screening::open(config, context, nullptr, nullptr));
     if (UpstreamProxy::wanted(config))
         look(UpstreamProxy::open(config, context));
+    if (Greylist::wanted(config))
+        look(Greylist::read(config, context));
+    if (SendingLimits::wanted(config))
+        look(SendingLimits::read(config, context));
     for (Error& fault : TlsService::faults(config, context))
         found.push_back(std::move(fault));
     return found;
@@ -182,7 +191,8 @@ bool Server::stale() const
                                         [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
            || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale())
-           || (screening && screening->stale()) || (upstream_proxy && upstream_proxy->stale()) || (tls && tls->stale());
+           || (screening && screening->stale()) || (upstream_proxy && upstream_proxy->stale())
+           || (greylist && greylist->stale()) || (sending_limits && sending_limits->stale()) || (tls && tls->stale());
 }
 
 void Server::stop_sessions()

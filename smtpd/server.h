@@ -26,8 +26,10 @@ class Resolver;
 
 namespace posthouse::smtpd {
 
+class Greylist;
 class SaslService;
 class Screening;
+class SendingLimits;
 class SenderOwners;
 class Session;
 class TlsService;
@@ -79,6 +81,8 @@ struct Server {
     std::unique_ptr<SaslService> sasl;                // null: nobody logs in here
     std::unique_ptr<Screening> screening;             // null: whoever connects is greeted at once
     std::unique_ptr<UpstreamProxy> upstream_proxy;    // null: each connection is its client's own
+    std::unique_ptr<Greylist> greylist;               // null: off
+    std::unique_ptr<SendingLimits> sending_limits;    // null: none
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
     std::vector<net::IpAddress> own_addresses;
 

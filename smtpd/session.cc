@@ -186,11 +186,12 @@ Task<std::optional<smtp::Reply>> Session::count_visit()
     const Settings& settings = server_.settings;
     visit_ = server_.counters.connect(client_.ip, server_.loop.now());
     const bool limited = co_await limits_apply();
-    const bool too_many = settings.connection_count_limit > 0 && visit_.connections() > settings.connection_count_limit;
-    const bool too_fast = settings.connection_rate_limit > 0 && visit_.connection_rate() > settings.connection_rate_limit;
+    const Instant now = server_.loop.now();
+    const bool too_many = settings.connection_count_limit > 0 && visit_.connections_exceed(settings.connection_count_limit, now);
+    const bool too_fast = settings.connection_rate_limit > 0 && visit_.connection_rate(now) > settings.connection_rate_limit;
     if (limited && (too_many || too_fast)) {
         log::warning(too_many ? "Connection concurrency limit exceeded: " : "Connection rate limit exceeded: ",
-                     too_many ? visit_.connections() : visit_.connection_rate(), " from ", client_.label());
+                     too_many ? visit_.connections() : visit_.connection_rate(now), " from ", client_.label());
         closing_ = true;
         co_return smtp::Reply(421, "4.7.0",
                               cat(settings.hostname, " Error: ", too_many ? "too many connections" : "too frequent connections",

@@ -179,6 +179,7 @@ private:
     Answer cmd_rcpt(const smtp::CommandLine& line);
     Task<std::optional<smtp::Reply>> check_recipient(const Mailbox& recipient);
     Task<Verdict> judge_recipient(Evaluation& evaluation);
+    Task<std::optional<smtp::Reply>> limit_sending(const Mailbox& recipient); // sending_limits.cc
     std::optional<smtp::Reply> check_characters(std::string_view address, bool smtputf8) const;
 
     // cmd_data.cc, cmd_bdat.cc, message.cc

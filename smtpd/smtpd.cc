@@ -106,6 +106,7 @@ Result<void> SmtpdProgram::prepare(service::Context& context)
     if (!server)
         return std::move(server.error());
     server_ = std::move(*server);
+    server_->counters.share(context.shared_memory());
     if (TlsService::wanted(context.config)) {
         auto tls = TlsService::open(context.config, context.service_name, tables);
         if (!tls)
@@ -205,6 +206,7 @@ std::unique_ptr<service::Program> make_program()
 constexpr service::Spec spec = {
     .program = "smtpd",
     .resolver = true,
+    .shared_memory = true,
     .sandbox = {.dns = true},
 };
 

@@ -19,6 +19,7 @@ SYSTEM_TESTS += %reldir%/full_queue_test.py
 SYSTEM_TESTS += %reldir%/orphan_test.py
 SYSTEM_TESTS += %reldir%/peer_test.py
 SYSTEM_TESTS += %reldir%/tls_test.py %reldir%/tls_handshake_test.py %reldir%/tls_files_test.py
+SYSTEM_TESTS += %reldir%/limits_test.py %reldir%/greylist_test.py
 SYSTEM_TESTS += %reldir%/sasl_test.py %reldir%/submission_test.py
 SYSTEM_TESTS += %reldir%/proxy_protocol_test.py %reldir%/screening_test.py %reldir%/log_reader_test.py
 SYSTEM_TESTS += %reldir%/try_test.py

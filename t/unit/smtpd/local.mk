@@ -3,11 +3,13 @@ TESTS += t/unit/smtpd/smtpd_test
 t_unit_smtpd_smtpd_test_SOURCES = \
 	%reldir%/auth_test.cc t/unit/sasl/auth_peer.h \
 	%reldir%/client_test.cc \
+	%reldir%/counter_table_test.cc \
 	%reldir%/dns_test.cc \
 	t/unit/net/name_server.cc t/unit/net/name_server.h \
 	%reldir%/relay_test.cc \
 	%reldir%/restrictions_test.cc \
 	%reldir%/screening_test.cc \
+	%reldir%/sending_limits_test.cc \
 	%reldir%/session_fixture.h \
 	%reldir%/session_test.cc \
 	%reldir%/smuggling_test.cc \
