@@ -16,6 +16,8 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/evaluation.cc %reldir%/evaluation.h \
 	%reldir%/hostname.cc %reldir%/hostname.h \
 	%reldir%/message.cc \
+	%reldir%/proxied_mail.cc \
+	%reldir%/proxy_filter.cc %reldir%/proxy_filter.h \
 	%reldir%/received.cc %reldir%/received.h \
 	%reldir%/restriction_table.cc %reldir%/restrictions.h \
 	%reldir%/rules.cc \

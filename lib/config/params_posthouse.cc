@@ -21,6 +21,9 @@ std::span<const Parameter> posthouse_parameters()
         {"queue_lease_limit", Number, "64", "1", "4096", Smtpd | Pickup | Local, "Most queue files that one process keeps in hand for new messages."},
         {"pickup_retry_time", Time, "30s", "1s", "1h", Pickup, "How long a message in maildrop that could not be taken is left before it is tried again."},
 
+        // ---- smtpd
+        {"smtpd_proxy_hold_limit", Size, "262144", "0", "64M", Smtpd, "Most of a message that is kept back from smtpd_proxy_filter under speed_adjust, in bytes; of a larger one the filter gets what comes then as it comes."},
+
         // ---- local, virtual
         {"mailbox_delivery_threads", Number, "20", "1", "200", Local, "Deliveries that the process of one mailbox owner runs at the same time."},
     };

@@ -7,6 +7,8 @@
 #include "lib/log/log.h"
 #include "lib/mail/address_list.h"
 #include "lib/mail/date.h"
+#include "lib/mail/mime_field.h"
+#include "lib/queue/content_checks.h"
 #include "lib/queue/header_scanner.h"
 #include "lib/queue/intake_tables.h"
 #include "lib/queue/queue_file.h"
@@ -111,6 +113,7 @@ struct Intake::Impl {
     const AddressMappings mappings;
     const bool rewrites_headers;
     HeaderScanner scanner;
+    std::unique_ptr<ContentCheck> check; // null: nothing is looked at
 
     std::optional<Error> failure;
     uint64_t received = 0;
@@ -129,7 +132,10 @@ struct Intake::Impl {
     Task<Result<void>> scan();
     Task<Result<void>> emit(std::string_view text);
     Task<Result<void>> end_headers(std::string_view run, std::string_view separator);
-    Task<Result<bool>> keep_field(const HeaderItem& item, std::string& instead);
+    Task<Result<bool>> check_item(const HeaderItem& item, std::string& instead);
+    Task<Result<bool>> keep_item(const HeaderItem& item, std::string& instead);
+    Task<Result<void>> pass_body(std::string_view piece);
+    Task<Result<void>> end_content();
     Task<Result<void>> add_missing_fields();
     Task<Result<void>> add_from(std::string_view prefix);
     void log_message_id(std::string_view id, bool resent) const;
@@ -155,8 +161,10 @@ Task<Result<void>> Intake::Impl::content(std::string_view piece)
         co_return remember(Error(ErrorKind::Permanent, "5.3.4", "Error: message file too big"));
     line_open = piece.back() != '\n';
     Result<void> done;
+    if (check && check->discards())
+        co_return done;
     if (in_body) {
-        done = co_await message->append(piece);
+        done = co_await pass_body(piece);
     } else {
         scanner.feed(piece);
         done = co_await scan();
@@ -193,7 +201,7 @@ Task<Result<void>> Intake::Impl::scan()
         if (item.kind == HeaderItem::Kind::End)
             co_return co_await end_headers(run, item.text);
         std::string instead;
-        auto kept = co_await keep_field(item, instead);
+        auto kept = co_await check_item(item, instead);
         if (!kept)
             co_return std::move(kept.error());
         if (*kept) {
@@ -215,8 +223,37 @@ bool Intake::Impl::is_dropped(std::string_view name) const
     return false;
 }
 
+// header_checks first; what they leave goes the way of all fields.
+Task<Result<bool>> Intake::Impl::check_item(const HeaderItem& item, std::string& instead)
+{
+    const bool is_field = item.kind == HeaderItem::Kind::Field || item.kind == HeaderItem::Kind::LongField;
+    if (!check || !is_field)
+        co_return co_await keep_item(item, instead);
+    std::string replacement;
+    auto fate = co_await check->field(item.text, item.name_length, instead, replacement);
+    if (!fate)
+        co_return std::move(fate.error());
+    const bool replaced = *fate == ContentCheck::Fate::Replaced;
+    if (*fate == ContentCheck::Fate::Gone) {
+        dropping = true;
+        hops += ascii::equal(item.name(), "received"); // a loop is no shorter for that
+        co_return false;
+    }
+    HeaderItem field = item;
+    if (replaced) {
+        field = HeaderItem(HeaderItem::Kind::Field, replacement);
+        field.name_length = mail::field_name_length(replacement);
+    }
+    auto kept = co_await keep_item(field, instead);
+    dropping = dropping || replaced; // the rest of a long one
+    if (!kept || !*kept || (!replaced && instead.empty()))
+        co_return kept;
+    instead.append(field.text);
+    co_return false;
+}
+
 // Whether the item stays as it is; if not, `instead` takes its place.
-Task<Result<bool>> Intake::Impl::keep_field(const HeaderItem& item, std::string& instead)
+Task<Result<bool>> Intake::Impl::keep_item(const HeaderItem& item, std::string& instead)
 {
     if (item.kind == HeaderItem::Kind::MailboxLine) {
         append_to(instead, "X-Mailbox-Line: ", item.text);
@@ -305,11 +342,13 @@ Task<Result<void>> Intake::Impl::add_from(std::string_view prefix)
 Task<Result<void>> Intake::Impl::end_headers(std::string_view run, std::string_view separator)
 {
     in_body = true;
+    if (check)
+        check->end_header();
     const std::string_view body = scanner.rest();
     const bool adds = rewrites_headers || tables.always_add_missing_headers;
     if (!adds && !(seen & SeenMessageId))
         log_message_id("<>", false);
-    if (!adds && !separator.empty()) {
+    if (!adds && !separator.empty() && !check) {
         // The usual case: the last fields, the empty line and the body behind it lie in one piece.
         const char* begin = run.empty() ? separator.data() : run.data();
         const std::string_view all(begin, run.size() + separator.size() + body.size());
@@ -320,7 +359,37 @@ Task<Result<void>> Intake::Impl::end_headers(std::string_view run, std::string_v
         CO_CHECK(co_await add_missing_fields());
     if (!separator.empty() || !body.empty())
         ready.append("\r\n");
-    co_return co_await emit(body);
+    CO_CHECK(co_await emit(std::string_view()));
+    co_return co_await pass_body(body);
+}
+
+Task<Result<void>> Intake::Impl::pass_body(std::string_view piece)
+{
+    if (piece.empty())
+        co_return Result<void>();
+    if (!check || !check->reads_body())
+        co_return co_await message->append(piece);
+    std::string checked;
+    CO_CHECK(co_await check->body(piece, checked));
+    co_return co_await message->append(checked);
+}
+
+Task<Result<void>> Intake::Impl::end_content()
+{
+    if (line_open)
+        CO_CHECK(co_await content("\r\n"));
+    if (failure)
+        co_return Error(*failure);
+    if (!in_body) {
+        scanner.finish();
+        CO_CHECK(co_await scan());
+    }
+    if (!check)
+        co_return Result<void>();
+    std::string rest;
+    CO_CHECK(co_await check->end_body(rest));
+    ready_facts.merge(check->added_facts());
+    co_return co_await message->append(rest);
 }
 
 Intake::Intake(IntakeTables& tables, std::unique_ptr<NewMessage> message, RewriteContext context,
@@ -344,6 +413,13 @@ void Intake::prepend(std::string_view headers)
     impl_->ready.append(headers);
 }
 
+void Intake::examine(ContentRules& rules, ContentOrigin origin)
+{
+    impl_->check = std::make_unique<ContentCheck>(rules, id(), std::move(origin));
+}
+
+const ContentCheck* Intake::check() const { return impl_->check.get(); }
+
 void Intake::set_sender(std::string_view sender, std::string_view full_name)
 {
     impl_->sender = sender;
@@ -357,16 +433,17 @@ Task<Result<void>> Intake::content(std::string_view piece)
 
 Task<Result<IntakeResult>> Intake::finish(mail::Envelope envelope, smtp::ContentFacts facts, Deadline deadline)
 {
-    if (impl_->line_open)
-        CO_CHECK(co_await content("\r\n"));
-    if (impl_->failure)
-        co_return Error(*impl_->failure);
-    if (!impl_->in_body) {
-        impl_->scanner.finish();
-        CO_CHECK(co_await impl_->scan());
+    CO_CHECK(co_await impl_->end_content());
+    AddressMappings mappings = impl_->mappings;
+    if (const ContentCheck* checked = check()) {
+        if (checked->discards())
+            co_return IntakeResult(id(), 0, 0);
+        checked->apply_to(envelope);
+        if (checked->redirects())
+            mappings = AddressMappings::Skip;
     }
     facts.merge(impl_->ready_facts);
-    CO_CHECK(co_await impl_->tables.rewrite_envelope(envelope, impl_->mappings));
+    CO_CHECK(co_await impl_->tables.rewrite_envelope(envelope, mappings));
     envelope.rewrite_context = to_text(impl_->context);
     CO_CHECK(check_addresses(envelope));
     CO_CHECK(check_envelope(envelope)); // else what is acknowledged now would be damage to its reader

@@ -2,6 +2,8 @@
 noinst_LIBRARIES += lib/queue/libqueue.a
 lib_queue_libqueue_a_SOURCES = \
 	%reldir%/address_text.cc %reldir%/address_text.h \
+	%reldir%/content_action.cc %reldir%/content_action.h \
+	%reldir%/content_checks.cc %reldir%/content_checks.h \
 	%reldir%/content_info.h \
 	%reldir%/content_reader.cc %reldir%/content_reader.h \
 	%reldir%/control_protocol.cc %reldir%/control_protocol.h \
@@ -19,6 +21,7 @@ lib_queue_libqueue_a_SOURCES = \
 	%reldir%/log_outcome.cc %reldir%/log_outcome.h \
 	%reldir%/mark_journal.cc %reldir%/mark_journal.h \
 	%reldir%/new_message.h \
+	%reldir%/override_options.cc %reldir%/override_options.h \
 	%reldir%/own_addresses.cc %reldir%/own_addresses.h \
 	%reldir%/protocol_codec.cc %reldir%/protocol_codec.h \
 	%reldir%/queue.cc %reldir%/queue.h \
