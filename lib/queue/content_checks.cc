@@ -187,7 +187,7 @@ Task<Result<ContentCheck::Fate>> ContentCheck::look_up(table::Maps& maps, std::s
     const std::string key = key_of(text);
     table::Value found = co_await maps.lookup(key);
     if (!found) {
-        log::warning(id_, ": ", maps.parameter(), ": ", found.error().full_text(), " -- message not accepted, try again later");
+        log::warning(id_, ": ", found.error().full_text(), " -- message not accepted, try again later");
         co_return Error(ErrorKind::Temporary, "4.3.0", cat(maps.parameter(), " lookup failure"));
     }
     if (!*found)
