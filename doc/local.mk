@@ -1,6 +1,8 @@
 # Pages for administrators and for readers of the code.
 dist_doc_DATA = \
 	%reldir%/architecture.md \
+	%reldir%/content-checks.md \
+	%reldir%/content-filters.md \
 	%reldir%/from-postfix.md \
 	%reldir%/install.md \
 	%reldir%/mailboxes.md \

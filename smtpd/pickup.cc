@@ -5,12 +5,13 @@
 // DESCRIPTION
 //     pickup waits for hints that new mail is in the maildrop directory, where sendmail(1) and postdrop(1)
 //     leave it, and takes it into the queue as smtpd(8) does with mail from the network: addresses are
-//     rewritten, missing headers added, virtual aliases expanded.
+//     rewritten, missing headers added, virtual aliases expanded, header and body checked
+//     (header_checks(5)), and a content_filter is seen to.
 //
 //     It looks when something connects to its socket public/pickup, when master's wakeup timer expires
 //     (master.cf column wakeup), and when it starts. A file is removed after its message is durable in
 //     the queue. A file that is not of the right form is moved to the corrupt directory, with a warning.
-//     A message that breaks a limit is returned to its sender. One that cannot be taken for the moment
+//     A message that breaks a limit or is refused by a check is returned to its sender. One that cannot be taken for the moment
 //     stays, and is tried again after pickup_retry_time.
 // SECURITY
 //     pickup reads what any local user wrote. It runs as mail_owner, may open nothing but the two
@@ -21,7 +22,7 @@
 //     queue_directory/maildrop, local submissions
 //     queue_directory/corrupt, files that could not be understood
 // SEE ALSO
-//     sendmail(1), postdrop(1), qmgr(8), master(8)
+//     sendmail(1), postdrop(1), qmgr(8), master(8), header_checks(5)
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
 #include "lib/event/notify.h"

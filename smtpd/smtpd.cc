@@ -28,7 +28,11 @@ DESCRIPTION
 	login is good for.
 
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
-	other systems does it, by the same process, while it arrives.
+	other systems does it, by the same process, while it arrives. header_checks and its kin look at
+	it then (header_checks(5)); what they refuse is answered at its end.
+
+	With smtpd_proxy_filter, mail goes to a filter that speaks SMTP, not to the queue, and the filter's
+	answers are the client's. Filters behind the queue are content_filter's.
 
 STANDARDS
 	RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 2034 and 3463 (enhanced status codes), RFC 2920 (pipelining),
@@ -48,13 +52,15 @@ SECURITY
 
 DIAGNOSTICS
 	Problems and transactions are logged in Postfix's form, one line an event: connect, disconnect with
-	the commands that were given, client=, and NOQUEUE: reject: for what is refused. With
+	the commands that were given, client=, and NOQUEUE: reject: for what is refused. What a content check
+	does is a line that begins with its action, such as reject: header or warning: body; what a proxy
+	filter has answered, one with proxy-accept: or proxy-reject:. With
 	smtpd_tls_loglevel = 1, a line for each TLS session; a handshake that fails is logged in any case.
 	A login that fails is a warning, and so is an authentication service that is not there: AUTH is not
 	offered then, and answered 454.
 
 SEE ALSO
-	master(8), qmgr(8), postconf(5), access(5), master.cf(5)
+	master(8), qmgr(8), postconf(5), access(5), header_checks(5), master.cf(5)
 */
 #include "lib/event/byte_stream.h"
 #include "lib/event/loop.h"

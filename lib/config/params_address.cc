@@ -107,6 +107,7 @@ std::span<const Parameter> address_parameters()
         {"detect_8bit_encoding_header", Boolean, "yes", "", "", Later, "Whether mail is taken for 8-bit when its header says so."},
         {"receive_override_options", List, "", "", "", Smtpd | Pickup, "Steps of intake that are left out, to be set by -o before or behind a content filter."},
         {"content_filter", Text, "", "", "", Smtpd | Pickup, "Transport and next hop through which all mail passes once before delivery."},
+        {"default_filter_nexthop", Text, "", "", "", Qmgr, "Next hop of a content_filter or FILTER without one; empty for the domain of each recipient."},
         {"cleanup_service_name", Text, "cleanup", "", "", Unused, "Name of a service that is not needed here."},
         {"requiretls_enable", Boolean, "yes", "", "", Later, "Whether the REQUIRETLS extension is offered and honoured."},
         {"requiretls_redact_dsn", Boolean, "yes", "", "", Later, "Whether notices about REQUIRETLS mail leave its content out."},

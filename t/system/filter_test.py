@@ -16,35 +16,19 @@ import client_test
 import harness
 from mail_filter import MailFilter
 
-# As people have it, from the documentation of filters.
-REENTRY = """
-127.0.0.1:%d inet n - n - - smtpd
-    -o content_filter=
-    -o smtpd_delay_reject=no
-    -o smtpd_client_restrictions=permit_mynetworks,reject
-    -o smtpd_helo_restrictions=
-    -o smtpd_sender_restrictions=
-    -o smtpd_recipient_restrictions=permit_mynetworks,reject
-    -o smtpd_data_restrictions=reject_unauth_pipelining
-    -o smtpd_end_of_data_restrictions=
-    -o smtpd_restriction_classes=
-    -o mynetworks=127.0.0.0/8
-    -o smtpd_error_sleep_time=0
-    -o smtpd_soft_error_limit=1001
-    -o smtpd_hard_error_limit=1000
-    -o smtpd_client_connection_count_limit=0
-    -o smtpd_client_connection_rate_limit=0
-    -o receive_override_options=no_header_body_checks,no_unknown_recipient_checks,no_milters,no_address_mappings
-    -o local_header_rewrite_clients=
-    -o smtpd_authorized_xforward_hosts=127.0.0.0/8
-"""
-TO_FILTER = """
-smtp-amavis unix - - n - 2 smtp
-    -o smtp_data_done_timeout=1200
-    -o smtp_send_xforward_command=yes
-    -o disable_dns_lookups=yes
-    -o max_use=20
-"""
+
+def from_the_page(first):
+    """An entry of master.cf as doc/content-filters.md has it, for processes in no changed root."""
+    with open(os.path.join(harness.SOURCE, "doc", "content-filters.md")) as page:
+        entry = re.search(r"^    (%s .*\n(?:        -o .*\n)+)" % re.escape(first), page.read(), re.M)[1]
+    head, options = entry.split("\n", 1)
+    words = head.split()
+    words[4] = "n"
+    return " ".join(words) + "\n" + options
+
+
+TO_FILTER = from_the_page("smtp-amavis unix")
+REENTRY = from_the_page("127.0.0.1:10025 inet").replace("10025", "%d")
 
 
 class Behind(harness.TestCase):
@@ -105,6 +89,12 @@ class Behind(harness.TestCase):
             post.send("you@example.net", ["a@[127.0.0.2]"], "Hello.")
             self.wait_until(lambda: sink.messages, "the recipient's own host has it")
             post.wait_log(r"to=<a@\[127\.0\.0\.2\]>, relay=127\.0\.0\.2\[127\.0\.0\.2\]:%d" % sink.port)
+
+    def test_default_filter_nexthop_is_for_filters_without_a_destination(self):
+        with harness.Instance(self, main_cf="content_filter = smtp:\ndefault_filter_nexthop = [127.0.0.1]:%d\n" % self.filter.port,
+                              master_cf=REENTRY % self.back) as post:
+            post.send("you@example.net", ["friend@example.com"], "Hello.")
+            self.assertIn("X-Filtered: yes\n", post.wait_mail("friend")[0])
 
     def test_a_filter_that_is_away_delays_mail_and_loses_none(self):
         port = harness.free_port()
