@@ -28,11 +28,8 @@ DESCRIPTION
 	login is good for.
 
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
-	other systems does it, by the same process, while it arrives. header_checks and its kin look at
-	it then (header_checks(5)); what they refuse is answered at its end.
-
-	With smtpd_proxy_filter, mail goes to a filter that speaks SMTP, not to the queue, and the filter's
-	answers are the client's. Filters behind the queue are content_filter's.
+	other systems does it, and looked into (header_checks(5)), by the same process, while it arrives.
+	With smtpd_proxy_filter, mail goes to a filter that speaks SMTP, whose answers are the client's.
 
 STANDARDS
 	RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 2034 and 3463 (enhanced status codes), RFC 2920 (pipelining),
@@ -52,9 +49,7 @@ SECURITY
 
 DIAGNOSTICS
 	Problems and transactions are logged in Postfix's form, one line an event: connect, disconnect with
-	the commands that were given, client=, and NOQUEUE: reject: for what is refused. What a content check
-	does is a line that begins with its action, such as reject: header or warning: body; what a proxy
-	filter has answered, one with proxy-accept: or proxy-reject:. With
+	the commands that were given, client=, and NOQUEUE: reject: for what is refused. With
 	smtpd_tls_loglevel = 1, a line for each TLS session; a handshake that fails is logged in any case.
 	A login that fails is a warning, and so is an authentication service that is not there: AUTH is not
 	offered then, and answered 454.

@@ -12,7 +12,8 @@ lib_queue_libqueue_a_SOURCES = \
 	%reldir%/drop_file.cc %reldir%/drop_file.h \
 	%reldir%/expansion.cc %reldir%/expansion.h \
 	%reldir%/header_scanner.cc %reldir%/header_scanner.h \
-	%reldir%/intake.cc %reldir%/intake.h \
+	%reldir%/intake.cc %reldir%/intake.h %reldir%/intake_impl.h \
+	%reldir%/intake_fields.cc \
 	%reldir%/intake_tables.cc %reldir%/intake_tables.h \
 	%reldir%/lease_desk.cc %reldir%/lease_desk.h \
 	%reldir%/lease_protocol.cc %reldir%/lease_protocol.h \
