@@ -2,6 +2,8 @@
 dist_doc_DATA = \
 	conf/fail2ban-posthouse.conf \
 	%reldir%/architecture.md \
+	%reldir%/content-checks.md \
+	%reldir%/content-filters.md \
 	%reldir%/from-postfix.md \
 	%reldir%/install.md \
 	%reldir%/mailboxes.md \

@@ -58,6 +58,11 @@ Session::Answer Session::cmd_rcpt(const smtp::CommandLine& line)
     accepted.original = std::move(recipient.given);
     accepted.orcpt = std::move(command.orcpt);
     accepted.notify = command.notify;
+    if (server_.proxy) {
+        auto refused = co_await offer_to_filter(accepted);
+        if (refused)
+            co_return std::move(*refused);
+    }
     mail_->envelope.recipients.push_back(std::move(accepted));
     co_return smtp::Reply(250, "2.1.5", "Ok");
 }
@@ -97,7 +102,7 @@ Task<Verdict> Session::judge_recipient(Evaluation& evaluation)
         if (verdict.refused())
             co_return verdict;
     }
-    if (settings.reject_unlisted_recipient && !settings.no_unknown_recipient_checks) {
+    if (settings.reject_unlisted_recipient && !settings.overrides.no_unknown_recipient_checks) {
         Verdict verdict = co_await evaluation.judge_unlisted(Subject::Recipient);
         if (verdict.refused())
             co_return verdict;

@@ -19,6 +19,8 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/greylist.cc %reldir%/greylist.h \
 	%reldir%/hostname.cc %reldir%/hostname.h \
 	%reldir%/message.cc \
+	%reldir%/proxied_mail.cc \
+	%reldir%/proxy_filter.cc %reldir%/proxy_filter.h \
 	%reldir%/rate_limits.cc %reldir%/rate_limits.h \
 	%reldir%/received.cc %reldir%/received.h \
 	%reldir%/restriction_table.cc %reldir%/restrictions.h \

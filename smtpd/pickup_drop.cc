@@ -155,12 +155,13 @@ Task<Result<void>> Drop::submit()
         co_return std::move(found.error());
     const bool gateway = reader_.attributes().gateway;
     queue::Intake intake(context_.tables, std::move(*message),
-                         gateway ? queue::RewriteContext::Remote : queue::RewriteContext::Local);
+                         gateway ? queue::RewriteContext::Remote : queue::RewriteContext::Local, context_.mappings);
     begin(intake);
     CO_CHECK(co_await pass_content(intake, *found));
     mail::Envelope envelope = envelope_from(reader_.attributes(), lines_.facts());
     if (context_.detect_smtputf8 && (lines_.facts().has_8bit_header || mail::has_8bit_address(envelope)))
         envelope.smtputf8 = true; // RFC 6531 section 3.4
+    envelope.content_filter = context_.content_filter;
     smtp::ContentFacts facts = lines_.facts();
     facts.has_bare = false; // LF is how lines end here; it is no sign of smuggling
     auto result = co_await intake.finish(std::move(envelope), facts, Deadline::after(longest_wait));
@@ -174,6 +175,14 @@ void Drop::begin(queue::Intake& intake)
     const queue::DropAttributes& attributes = reader_.attributes();
     id_ = intake.id();
     log::info(id_, ": uid=", about_.st_uid, " from=<", attributes.sender, '>');
+    if (context_.rules) {
+        queue::ContentOrigin origin("local");
+        origin.sender = attributes.sender;
+        if (!attributes.recipients.empty())
+            origin.recipient = attributes.recipients.back();
+        origin.smtputf8 = attributes.smtputf8;
+        intake.examine(*context_.rules, std::move(origin));
+    }
     intake.prepend(trace_header(id_));
     intake.set_sender(external_form(attributes.sender), attributes.full_name);
 }

@@ -5,7 +5,9 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
+#include "lib/log/log.h"
 #include "smtpd/greylist.h"
+#include "smtpd/proxy_filter.h"
 #include "smtpd/sasl_service.h"
 #include "smtpd/screening.h"
 #include "smtpd/sending_limits.h"
@@ -104,6 +106,8 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
     RETURN_IF_ERROR(keep(server->restrictions, Restrictions::open(config, context)));
     RETURN_IF_ERROR(keep(server->router, queue::Router::open(config, context)));
     RETURN_IF_ERROR(keep(server->intake_tables, queue::IntakeTables::open(config, context)));
+    RETURN_IF_ERROR(keep(server->content_rules, queue::ContentRules::open(config, context)));
+    RETURN_IF_ERROR(keep(server->proxy, ProxySettings::open(config)));
     RETURN_IF_ERROR(keep(server->local_clients, queue::LocalClients::open(config, context)));
     for (const ListParameter& row : lists)
         RETURN_IF_ERROR(keep((*server).*row.list,
@@ -125,6 +129,8 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
     if (SendingLimits::wanted(config))
         RETURN_IF_ERROR(keep(server->sending_limits, SendingLimits::open(config, context)));
 
+    for (const std::string& word : server->settings.overrides.unknown)
+        log::warning("receive_override_options: unknown word: ", word);
     server->own_addresses = interface_addresses();
     for (const std::string& proxy : config.list("proxy_interfaces"))
         if (const auto address = net::IpAddress::parse(proxy))
@@ -145,6 +151,8 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
     look(std::move(restrictions));
     look(queue::Router::open(config, context));
     look(queue::IntakeTables::open(config, context));
+    look(queue::ContentRules::open(config, context));
+    look(ProxySettings::open(config));
     look(queue::LocalClients::open(config, context));
     for (const ListParameter& row : lists)
         look(table::MatchList::open(row.parameter, config.text(row.parameter), matches_parents(config, row.parameter),
@@ -152,6 +160,8 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
     for (const MapsParameter& row : map_lists)
         look(table::Maps::open(row.parameter, config.text(row.parameter), context));
     look(SenderOwners::open(config, context));
+    for (const std::string& word : queue::OverrideOptions(config).unknown)
+        found.emplace_back(ErrorKind::Config, cat("receive_override_options: unknown word: ", word));
     if (SaslService::wanted(config))
         look(SaslService::open(config, context, nullptr));
     if (Screening::wanted(config))
@@ -190,8 +200,8 @@ bool Server::stale() const
     const bool stale_maps = std::any_of(std::begin(map_lists), std::end(map_lists),
                                         [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
-           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale())
-           || (screening && screening->stale()) || (upstream_proxy && upstream_proxy->stale())
+           || (content_rules && content_rules->stale()) || local_clients->stale() || sender_owners->stale()
+           || (sasl && sasl->stale()) || (screening && screening->stale()) || (upstream_proxy && upstream_proxy->stale())
            || (greylist && greylist->stale()) || (sending_limits && sending_limits->stale()) || (tls && tls->stale());
 }
 

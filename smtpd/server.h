@@ -4,6 +4,7 @@
 
 #include "lib/base/result.h"
 #include "lib/event/loop.h"
+#include "lib/queue/content_checks.h"
 #include "lib/queue/intake.h"
 #include "lib/queue/new_message.h"
 #include "lib/queue/rewrite.h"
@@ -27,6 +28,7 @@ class Resolver;
 namespace posthouse::smtpd {
 
 class Greylist;
+class ProxySettings;
 class SaslService;
 class Screening;
 class SendingLimits;
@@ -68,6 +70,8 @@ struct Server {
     std::unique_ptr<Restrictions> restrictions;
     std::unique_ptr<queue::Router> router;
     std::unique_ptr<queue::IntakeTables> intake_tables;
+    std::unique_ptr<queue::ContentRules> content_rules; // null: content is not looked at
+    std::unique_ptr<ProxySettings> proxy; // null: mail goes to the queue
     std::unique_ptr<queue::LocalClients> local_clients;
     std::unique_ptr<table::MatchList> mynetworks;
     std::unique_ptr<table::MatchList> xclient_hosts;

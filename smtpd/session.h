@@ -188,6 +188,7 @@ private:
     std::optional<smtp::Reply> check_data_order() const;
     Task<std::optional<smtp::Reply>> start_message();
     void fill_envelope();
+    queue::ContentOrigin content_origin() const;
     void apply_actions();
     void log_client() const;
     std::string trace_headers(int64_t arrival_us) const;
@@ -198,7 +199,17 @@ private:
     bool refuse_bare_newline();
     smtp::Reply bare_newline_reply() const;
     smtp::Reply failure_reply(const Error& error) const;
+    smtp::Reply intake_failure_reply(const Error& error);
+    smtp::Reply answer_failure(const smtp::Reply& why);
     Deadline data_deadline(Instant started) const;
+
+    // proxied_mail.cc
+    Task<std::optional<smtp::Reply>> offer_to_filter(const mail::Recipient& recipient);
+    Task<std::optional<smtp::Reply>> start_proxied();
+    Task<void> take_proxied(std::string_view piece);
+    Task<smtp::Reply> finish_proxied();
+    void warn_of_lost_actions() const;
+    void log_filter_reply(const smtp::Reply& reply);
 
     // cmd_simple.cc
     Answer cmd_rset(const smtp::CommandLine& line);

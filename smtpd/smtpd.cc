@@ -31,7 +31,8 @@ DESCRIPTION
 	say. A proxy in front may name its clients with the PROXY protocol (smtpd_upstream_proxy_protocol).
 
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
-	other systems does it, by the same process, while it arrives.
+	other systems does it, and looked into (header_checks(5)), by the same process, while it arrives.
+	With smtpd_proxy_filter, mail goes to a filter that speaks SMTP, whose answers are the client's.
 
 STANDARDS
 	RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 2034 and 3463 (enhanced status codes), RFC 2920 (pipelining),
@@ -58,7 +59,7 @@ DIAGNOSTICS
 	offered then, and answered 454.
 
 SEE ALSO
-	master(8), qmgr(8), postconf(5), access(5), master.cf(5)
+	master(8), qmgr(8), postconf(5), access(5), header_checks(5), master.cf(5)
 */
 #include "lib/event/byte_stream.h"
 #include "lib/event/loop.h"

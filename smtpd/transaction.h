@@ -7,6 +7,7 @@
 #include "lib/smtp/data_reader.h"
 #include "lib/smtp/reply.h"
 #include "smtpd/evaluation.h"
+#include "smtpd/proxy_filter.h"
 #include "smtpd/verdict.h"
 
 #include <cstdint>
@@ -24,9 +25,11 @@ struct Transaction {
     // From DATA or the first BDAT on.
     bool chunking = false;
     std::unique_ptr<queue::Intake> intake; // null again once the content has failed
+    std::unique_ptr<ProxyFilter> proxy;    // in its place; from the first recipient on
     std::string queue_id;
     smtp::DataReader reader;
     std::optional<smtp::Reply> failure; // what will be answered at the end of the content
+    bool failure_logged = false;        // by the content check that wants it
     bool bare_newline_noted = false;    // once in the log is enough
 };
 
