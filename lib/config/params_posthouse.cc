@@ -21,6 +21,9 @@ std::span<const Parameter> posthouse_parameters()
         {"queue_lease_limit", Number, "64", "1", "4096", Smtpd | Pickup | Local, "Most queue files that one process keeps in hand for new messages."},
         {"pickup_retry_time", Time, "30s", "1s", "1h", Pickup, "How long a message in maildrop that could not be taken is left before it is tried again."},
 
+        // ---- milters
+        {"milter_header_limit", Size, "1048576", "102400", "1G", Smtpd | Pickup, "Most bytes of a message's whole header where milters see mail: it is kept in memory for them."},
+
         // ---- local, virtual
         {"mailbox_delivery_threads", Number, "20", "1", "200", Local, "Deliveries that the process of one mailbox owner runs at the same time."},
     };
