@@ -355,7 +355,7 @@ Task<Result<void>> Intake::content(std::string_view piece)
     return impl_->content(piece);
 }
 
-Task<Result<IntakeResult>> Intake::finish(mail::Envelope envelope, smtp::ContentFacts facts, Deadline deadline)
+Task<Result<void>> Intake::end_content()
 {
     if (impl_->line_open)
         CO_CHECK(co_await content("\r\n"));
@@ -365,6 +365,12 @@ Task<Result<IntakeResult>> Intake::finish(mail::Envelope envelope, smtp::Content
         impl_->scanner.finish();
         CO_CHECK(co_await impl_->scan());
     }
+    co_return Result<void>();
+}
+
+Task<Result<IntakeResult>> Intake::finish(mail::Envelope envelope, smtp::ContentFacts facts, Deadline deadline)
+{
+    CO_CHECK(co_await end_content());
     facts.merge(impl_->ready_facts);
     CO_CHECK(co_await impl_->tables.rewrite_envelope(envelope, impl_->mappings));
     envelope.rewrite_context = to_text(impl_->context);

@@ -85,6 +85,10 @@ public:
 
     Task<Result<void>> content(std::string_view piece);
 
+    // After the last piece: all of what will be queued has gone to the NewMessage then. For who keeps that back and looks
+    // at the whole of it; finish() does it, too.
+    Task<Result<void>> end_content();
+
     // Ends the headers if there was no body, rewrites and expands the envelope, adds the bcc recipients,
     // and commits. A recipient's `original` is filled in when empty; envelope.id and arrival are set.
     Task<Result<IntakeResult>> finish(mail::Envelope envelope, smtp::ContentFacts facts, Deadline deadline);
