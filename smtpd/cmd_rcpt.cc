@@ -47,6 +47,11 @@ Session::Answer Session::cmd_rcpt(const smtp::CommandLine& line)
         co_return smtp::Reply(450, "4.7.1", cat("Error: too many recipients from ", client_.address));
     }
     auto denied = co_await check_recipient(recipient);
+    if (denied) {
+        co_await milters_refused_rcpt(line.argument(), recipient, *denied);
+        co_return std::move(*denied);
+    }
+    denied = co_await milters_rcpt(line.argument(), recipient);
     if (denied)
         co_return std::move(*denied);
 

@@ -16,6 +16,9 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/evaluation.cc %reldir%/evaluation.h \
 	%reldir%/hostname.cc %reldir%/hostname.h \
 	%reldir%/message.cc \
+	%reldir%/milter_content.cc %reldir%/milter_content.h \
+	%reldir%/milter_service.cc %reldir%/milter_service.h \
+	%reldir%/milter_spool.cc %reldir%/milter_spool.h \
 	%reldir%/received.cc %reldir%/received.h \
 	%reldir%/restriction_table.cc %reldir%/restrictions.h \
 	%reldir%/rules.cc \
@@ -24,6 +27,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/server.cc %reldir%/server.h \
 	%reldir%/session.cc %reldir%/session.h \
 	%reldir%/session_end.cc \
+	%reldir%/session_milters.cc \
 	%reldir%/settings.cc %reldir%/settings.h \
 	%reldir%/tls_service.cc %reldir%/tls_service.h \
 	%reldir%/transaction.h \
@@ -35,8 +39,10 @@ smtpd_smtpd_LDADD = smtpd/libsmtpd.a $(LDADD)
 
 # pickup: the same intake for local submissions.
 noinst_LIBRARIES += smtpd/libpickup.a
-smtpd_libpickup_a_SOURCES = %reldir%/pickup_drop.cc %reldir%/pickup_drop.h
+smtpd_libpickup_a_SOURCES = \
+	%reldir%/pickup_drop.cc %reldir%/pickup_drop.h \
+	%reldir%/pickup_milters.cc %reldir%/pickup_milters.h
 
 daemon_PROGRAMS += smtpd/pickup
 smtpd_pickup_SOURCES = %reldir%/pickup.cc
-smtpd_pickup_LDADD = smtpd/libpickup.a $(LDADD)
+smtpd_pickup_LDADD = smtpd/libpickup.a smtpd/libsmtpd.a $(LDADD)

@@ -14,7 +14,8 @@
 //     stays, and is tried again after pickup_retry_time.
 // SECURITY
 //     pickup reads what any local user wrote. It runs as mail_owner, may open nothing but the two
-//     directories, and talks to qmgr(8) alone. It can be run in a chroot.
+//     directories, and talks to qmgr(8) alone, and to the mail filters of non_smtpd_milters when there
+//     are any. It can be run in a chroot.
 // DIAGNOSTICS
 //     Problems and transactions are logged.
 // FILES
@@ -29,6 +30,7 @@
 #include "lib/queue/queue_client.h"
 #include "lib/service/service.h"
 #include "lib/table/table.h"
+#include "smtpd/milter_service.h"
 #include "smtpd/pickup_drop.h"
 
 #include <algorithm>
@@ -68,6 +70,7 @@ private:
     Deadline next_attempt() const;
 
     std::unique_ptr<queue::IntakeTables> tables_;
+    std::unique_ptr<smtpd::MilterService> milters_; // null: none
     std::unique_ptr<queue::QueueClient> client_;
     std::unique_ptr<DropContext> drops_;
     UniqueFd maildrop_, corrupt_;
@@ -95,11 +98,19 @@ UniqueFd open_directory(const std::string& path)
 
 Result<void> PickupProgram::prepare(service::Context& context)
 {
-    auto tables = queue::IntakeTables::open(context.config, table::Context(context.loop, context.pool, context.config));
+    const table::Context local_tables(context.loop, context.pool, context.config);
+    auto tables = queue::IntakeTables::open(context.config, local_tables);
     if (!tables)
         return std::move(tables.error());
     tables_ = std::move(*tables);
+    const auto resolve = [&context]() -> net::Resolver& { return context.resolver(); };
+    auto milters = smtpd::MilterService::open("non_smtpd_milters", "", context.config, local_tables, resolve);
+    if (!milters)
+        return std::move(milters.error());
+    milters_ = std::move(*milters);
     const std::string& queue_directory = context.config.text("queue_directory");
+    if (milters_)
+        RETURN_IF_ERROR(milters_->open_spool(queue_directory, context.pool));
     maildrop_ = open_directory(queue_directory + "/maildrop");
     if (!maildrop_)
         return Error::system(cat("open ", queue_directory, "/maildrop"), errno);
@@ -114,6 +125,8 @@ void PickupProgram::check(service::Context& context, std::vector<Error>& faults)
     const table::Context tables(context.loop, context.pool, context.config);
     if (auto opened = queue::IntakeTables::open(context.config, tables); !opened)
         faults.push_back(std::move(opened.error()));
+    if (auto opened = smtpd::MilterService::open("non_smtpd_milters", "", context.config, tables, nullptr); !opened)
+        faults.push_back(std::move(opened.error()));
 }
 
 Result<void> PickupProgram::started(service::Context& context)
@@ -121,6 +134,7 @@ Result<void> PickupProgram::started(service::Context& context)
     client_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", "pickup",
                                                    queue::QueueClientLimits(context.config));
     drops_ = std::make_unique<DropContext>(*tables_, *client_);
+    drops_->milters = milters_.get();
     drops_->maildrop = maildrop_.get();
     drops_->corrupt = corrupt_.get();
     drops_->hostname = context.config.text("myhostname");
@@ -225,7 +239,10 @@ Task<void> PickupProgram::take(service::Context& context, std::string name)
 constexpr service::Spec spec = {
     .program = "pickup",
     .exclusive = true,
-    .sandbox = {.paths = {{"queue_directory", "/maildrop", service::PathRight::ReadWrite},
+    .resolver = true,
+    .sandbox = {.dns = true,
+                .dns_when = "non_smtpd_milters",
+                .paths = {{"queue_directory", "/maildrop", service::PathRight::ReadWrite},
                           {"queue_directory", "/corrupt", service::PathRight::ReadWrite}}},
 };
 

@@ -10,6 +10,7 @@
 #include "lib/mail/dsn.h"
 #include "lib/queue/drop_file.h"
 #include "lib/smtp/data_reader.h"
+#include "smtpd/pickup_milters.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -80,6 +81,7 @@ private:
     std::vector<char> buffer_;
     smtp::DataReader lines_;
     std::string id_;
+    size_t trace_size_ = 0; // of our own header field, which comes first
     std::string quoted_; // the begin of the content, for a bounce
 };
 
@@ -154,6 +156,12 @@ Task<Result<void>> Drop::submit()
     if (!found)
         co_return std::move(found.error());
     const bool gateway = reader_.attributes().gateway;
+    smtpd::HeldMessage* held = nullptr; // for milters, until they have seen it
+    if (context_.milters) {
+        std::unique_ptr<smtpd::HeldMessage> holder = context_.milters->hold(std::move(*message));
+        held = holder.get();
+        *message = std::move(holder);
+    }
     queue::Intake intake(context_.tables, std::move(*message),
                          gateway ? queue::RewriteContext::Remote : queue::RewriteContext::Local);
     begin(intake);
@@ -163,6 +171,17 @@ Task<Result<void>> Drop::submit()
         envelope.smtputf8 = true; // RFC 6531 section 3.4
     smtp::ContentFacts facts = lines_.facts();
     facts.has_bare = false; // LF is how lines end here; it is no sign of smuggling
+    if (held) {
+        LocalMail mail(intake, *held, envelope, facts);
+        mail.trace_size = trace_size_;
+        mail.hostname = context_.hostname;
+        mail.sender = envelope.sender;
+        auto passage = co_await pass_milters(*context_.milters, std::move(mail));
+        if (!passage)
+            co_return std::move(passage.error());
+        if (*passage == Passage::Discard)
+            co_return Result<void>();
+    }
     auto result = co_await intake.finish(std::move(envelope), facts, Deadline::after(longest_wait));
     if (!result)
         co_return std::move(result.error());
@@ -174,7 +193,9 @@ void Drop::begin(queue::Intake& intake)
     const queue::DropAttributes& attributes = reader_.attributes();
     id_ = intake.id();
     log::info(id_, ": uid=", about_.st_uid, " from=<", attributes.sender, '>');
-    intake.prepend(trace_header(id_));
+    const std::string trace = trace_header(id_);
+    trace_size_ = trace.size();
+    intake.prepend(trace);
     intake.set_sender(external_form(attributes.sender), attributes.full_name);
 }
 

@@ -10,6 +10,10 @@
 #include <cstddef>
 #include <string>
 
+namespace posthouse::smtpd {
+class MilterService;
+}
+
 namespace posthouse::pickup {
 
 // What a drop needs; outlives it.
@@ -18,6 +22,7 @@ public:
     DropContext(queue::IntakeTables& its_tables, queue::MessageSource& its_source) : tables(its_tables), source(its_source) {}
     queue::IntakeTables& tables;
     queue::MessageSource& source;
+    smtpd::MilterService* milters = nullptr; // null: none
     int maildrop = -1; // directories
     int corrupt = -1;
     std::string hostname;

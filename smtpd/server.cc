@@ -5,6 +5,7 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
+#include "smtpd/milter_service.h"
 #include "smtpd/sasl_service.h"
 #include "smtpd/sender_owners.h"
 #include "smtpd/session.h"
@@ -113,6 +114,11 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
         RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
     }
+    const auto resolve = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
+    RETURN_IF_ERROR(
+        keep(server->milters, MilterService::open("smtpd_milters", "smtpd_milter_maps", config, context, resolve)));
+    if (server->milters)
+        RETURN_IF_ERROR(server->milters->open_spool(config.text("queue_directory"), *context.pool));
 
     server->own_addresses = interface_addresses();
     for (const std::string& proxy : config.list("proxy_interfaces"))
@@ -143,6 +149,7 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
     look(SenderOwners::open(config, context));
     if (SaslService::wanted(config))
         look(SaslService::open(config, context, nullptr));
+    look(MilterService::open("smtpd_milters", "smtpd_milter_maps", config, context, nullptr));
     for (Error& fault : TlsService::faults(config, context))
         found.push_back(std::move(fault));
     return found;
@@ -171,7 +178,8 @@ bool Server::stale() const
     const bool stale_maps = std::any_of(std::begin(map_lists), std::end(map_lists),
                                         [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
-           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale()) || (tls && tls->stale());
+           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale()) || (milters && milters->stale())
+           || (tls && tls->stale());
 }
 
 void Server::stop_sessions()

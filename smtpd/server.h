@@ -26,6 +26,7 @@ class Resolver;
 
 namespace posthouse::smtpd {
 
+class MilterService;
 class SaslService;
 class SenderOwners;
 class Session;
@@ -76,6 +77,7 @@ struct Server {
     std::unique_ptr<SenderOwners> sender_owners;
     std::unique_ptr<SaslService> sasl;                // null: nobody logs in here
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
+    std::unique_ptr<MilterService> milters;           // null: none
     std::vector<net::IpAddress> own_addresses;
 
     std::unordered_set<Session*> sessions; // alive now; each enters and leaves by itself

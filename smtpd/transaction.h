@@ -15,6 +15,8 @@
 
 namespace posthouse::smtpd {
 
+class HeldMessage;
+
 struct Transaction {
     Mailbox sender;
     mail::Envelope envelope; // what Intake gets
@@ -25,6 +27,8 @@ struct Transaction {
     bool chunking = false;
     std::unique_ptr<queue::Intake> intake; // null again once the content has failed
     std::string queue_id;
+    HeldMessage* held = nullptr; // within `intake`, when milters see the message at its end
+    size_t trace_size = 0; // bytes of our own header fields, which come first
     smtp::DataReader reader;
     std::optional<smtp::Reply> failure; // what will be answered at the end of the content
     bool bare_newline_noted = false;    // once in the log is enough
