@@ -51,6 +51,11 @@ Session::Answer Session::cmd_rcpt(const smtp::CommandLine& line)
     auto denied = co_await check_recipient(recipient);
     if (!denied)
         denied = co_await limit_sending(recipient);
+    if (denied) {
+        co_await milters_refused_rcpt(line.argument(), recipient, *denied);
+        co_return std::move(*denied);
+    }
+    denied = co_await milters_rcpt(line.argument(), recipient);
     if (denied)
         co_return std::move(*denied);
 

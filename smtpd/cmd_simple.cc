@@ -55,8 +55,11 @@ Session::Answer Session::cmd_later(const smtp::CommandLine&)
     co_return smtp::Reply(502, "5.5.1", "Error: command not implemented");
 }
 
-Session::Answer Session::cmd_unknown(const smtp::CommandLine&)
+Session::Answer Session::cmd_unknown(const smtp::CommandLine& line)
 {
+    auto refused = co_await milters_unknown(line.line);
+    if (refused)
+        co_return std::move(*refused);
     co_return smtp::Reply(502, "5.5.2", "Error: command not recognized");
 }
 

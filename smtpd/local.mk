@@ -19,6 +19,9 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/greylist.cc %reldir%/greylist.h \
 	%reldir%/hostname.cc %reldir%/hostname.h \
 	%reldir%/message.cc \
+	%reldir%/milter_content.cc %reldir%/milter_content.h \
+	%reldir%/milter_service.cc %reldir%/milter_service.h \
+	%reldir%/milter_spool.cc %reldir%/milter_spool.h \
 	%reldir%/proxied_mail.cc \
 	%reldir%/proxy_filter.cc %reldir%/proxy_filter.h \
 	%reldir%/rate_limits.cc %reldir%/rate_limits.h \
@@ -35,6 +38,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/server.cc %reldir%/server.h \
 	%reldir%/session.cc %reldir%/session.h \
 	%reldir%/session_end.cc \
+	%reldir%/session_milters.cc \
 	%reldir%/session_screening.cc \
 	%reldir%/settings.cc %reldir%/settings.h \
 	%reldir%/tls_service.cc %reldir%/tls_service.h \
@@ -48,8 +52,10 @@ smtpd_smtpd_LDADD = smtpd/libsmtpd.a $(LDADD)
 
 # pickup: the same intake for local submissions.
 noinst_LIBRARIES += smtpd/libpickup.a
-smtpd_libpickup_a_SOURCES = %reldir%/pickup_drop.cc %reldir%/pickup_drop.h
+smtpd_libpickup_a_SOURCES = \
+	%reldir%/pickup_drop.cc %reldir%/pickup_drop.h \
+	%reldir%/pickup_milters.cc %reldir%/pickup_milters.h
 
 daemon_PROGRAMS += smtpd/pickup
 smtpd_pickup_SOURCES = %reldir%/pickup.cc
-smtpd_pickup_LDADD = smtpd/libpickup.a $(LDADD)
+smtpd_pickup_LDADD = smtpd/libpickup.a smtpd/libsmtpd.a $(LDADD)

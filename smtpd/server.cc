@@ -7,11 +7,12 @@
 #include "lib/config/config.h"
 #include "lib/log/log.h"
 #include "smtpd/greylist.h"
+#include "smtpd/milter_service.h"
 #include "smtpd/proxy_filter.h"
 #include "smtpd/sasl_service.h"
 #include "smtpd/screening.h"
-#include "smtpd/sending_limits.h"
 #include "smtpd/sender_owners.h"
+#include "smtpd/sending_limits.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
 #include "smtpd/upstream_proxy.h"
@@ -128,6 +129,10 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         RETURN_IF_ERROR(keep(server->greylist, Greylist::open(config, context)));
     if (SendingLimits::wanted(config))
         RETURN_IF_ERROR(keep(server->sending_limits, SendingLimits::open(config, context)));
+    RETURN_IF_ERROR(
+        keep(server->milters, MilterService::open("smtpd_milters", "smtpd_milter_maps", config, context, ask)));
+    if (server->milters)
+        RETURN_IF_ERROR(server->milters->open_spool(config.text("queue_directory"), *context.pool));
 
     for (const std::string& word : server->settings.overrides.unknown)
         log::warning("receive_override_options: unknown word: ", word);
@@ -172,6 +177,7 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
         look(Greylist::read(config, context));
     if (SendingLimits::wanted(config))
         look(SendingLimits::read(config, context));
+    look(MilterService::open("smtpd_milters", "smtpd_milter_maps", config, context, nullptr));
     for (Error& fault : TlsService::faults(config, context))
         found.push_back(std::move(fault));
     return found;
@@ -202,7 +208,8 @@ bool Server::stale() const
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
            || (content_rules && content_rules->stale()) || local_clients->stale() || sender_owners->stale()
            || (sasl && sasl->stale()) || (screening && screening->stale()) || (upstream_proxy && upstream_proxy->stale())
-           || (greylist && greylist->stale()) || (sending_limits && sending_limits->stale()) || (tls && tls->stale());
+           || (greylist && greylist->stale()) || (sending_limits && sending_limits->stale())
+           || (milters && milters->stale()) || (tls && tls->stale());
 }
 
 void Server::stop_sessions()

@@ -28,11 +28,12 @@ class Resolver;
 namespace posthouse::smtpd {
 
 class Greylist;
+class MilterService;
 class ProxySettings;
 class SaslService;
 class Screening;
-class SendingLimits;
 class SenderOwners;
+class SendingLimits;
 class Session;
 class TlsService;
 class UpstreamProxy;
@@ -88,6 +89,7 @@ struct Server {
     std::unique_ptr<Greylist> greylist;               // null: off
     std::unique_ptr<SendingLimits> sending_limits;    // null: none
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
+    std::unique_ptr<MilterService> milters;           // null: none
     std::vector<net::IpAddress> own_addresses;
 
     std::unordered_set<Session*> sessions; // alive now; each enters and leaves by itself

@@ -9,6 +9,7 @@
 #include "lib/mail/utf8.h"
 #include "lib/net/resolver.h"
 #include "lib/tls/stream.h"
+#include "smtpd/milter_service.h"
 #include "smtpd/screened_client.h"
 #include "smtpd/server.h"
 #include "smtpd/tls_service.h"
@@ -25,15 +26,15 @@ namespace posthouse::smtpd {
 const Session::Command Session::commands[command_count] = {
     {"HELO", &Session::cmd_helo, MustBeLast | Junk | BeforeTls},
     {"EHLO", &Session::cmd_ehlo, MustBeLast | Junk | BeforeTls},
-    {"STARTTLS", &Session::cmd_starttls, MustBeLast | BeforeTls},
-    {"AUTH", &Session::cmd_auth, 0},
+    {"STARTTLS", &Session::cmd_starttls, MustBeLast | BeforeTls | NotRefused},
+    {"AUTH", &Session::cmd_auth, NotRefused},
     {"MAIL", &Session::cmd_mail, 0},
     {"RCPT", &Session::cmd_rcpt, 0},
     {"DATA", &Session::cmd_data, MustBeLast},
     {"BDAT", &Session::cmd_bdat, 0},
     {"RSET", &Session::cmd_rset, Junk},
     {"NOOP", &Session::cmd_noop, MustBeLast | Junk | BeforeTls},
-    {"VRFY", &Session::cmd_vrfy, MustBeLast | Junk},
+    {"VRFY", &Session::cmd_vrfy, MustBeLast | Junk | NotRefused},
     {"ETRN", &Session::cmd_later, MustBeLast | Junk},
     {"HELP", &Session::cmd_help, MustBeLast | Junk | BeforeTls},
     {"QUIT", &Session::cmd_quit, EndsSession | BeforeTls},
@@ -91,11 +92,15 @@ void Session::stop()
 {
     if (waiting_)
         stop_receiving();
+    else if (milters_ && !mail_)
+        milters_->chain.hang_up(); // it waits for one
 }
 
 void Session::stop_receiving()
 {
     (void)::shutdown(chat_.stream().fd(), SHUT_RD); // a stream without a socket has no idle clients
+    if (milters_)
+        milters_->chain.hang_up();
 }
 
 Task<void> Session::serve()
@@ -226,6 +231,9 @@ Task<std::optional<smtp::Reply>> Session::greeting()
             co_return refusal;
         }
     }
+    auto refused = co_await milters_connect();
+    if (refused)
+        co_return refused;
     co_return smtp::Reply(220, "", settings.banner);
 }
 
@@ -297,6 +305,9 @@ std::optional<smtp::Reply> Session::refuse_early(const Command& command, const s
         return smtp::Reply(503, "5.7.0", cat("Error: access denied for ", client_.label()));
     if ((command.flags & BeforeTls) == 0 && must_start_tls())
         return smtp::Reply(530, "5.7.0", "Must issue a STARTTLS command first");
+    if ((command.flags & NotRefused) != 0)
+        if (auto refused = milters_standing_refusal())
+            return refused;
     if (!pipelined_ && improperly_pipelined(command, line)) {
         pipelined_ = true;
         log::info("improper command pipelining after ", where_, " from ", client_.label());
@@ -410,6 +421,7 @@ Task<std::optional<smtp::Reply>> Session::judge_stage(Stage stage, std::string_v
 
 void Session::reset_mail()
 {
+    milters_abort();
     mail_.reset();
     forwarded_.reset();
     content_bytes_ = 0;

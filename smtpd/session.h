@@ -11,6 +11,7 @@
 #include "lib/base/time.h"
 #include "lib/event/byte_stream.h"
 #include "lib/event/task.h"
+#include "lib/milter/protocol.h"
 #include "lib/sasl/auth_protocol.h"
 #include "lib/smtp/chat.h"
 #include "lib/smtp/command.h"
@@ -25,6 +26,9 @@
 #include <string>
 #include <string_view>
 
+namespace posthouse::milter {
+struct Verdict;
+}
 namespace posthouse::table {
 class MatchList;
 }
@@ -38,6 +42,7 @@ namespace posthouse::smtpd {
 
 class ScreenedClient;
 struct Server;
+struct SessionMilters;
 struct TlsSettings;
 
 // What XFORWARD said about the client of a host before us; for log and envelope only.
@@ -79,6 +84,7 @@ private:
         Junk = 2,       // does nothing for mail: counts towards smtpd_junk_command_limit
         EndsSession = 4,
         BeforeTls = 8,  // also where TLS is required
+        NotRefused = 16, // of no use to a client that milters have refused
     };
     using Answer = Task<Result<smtp::Reply>>;
     struct Command {
@@ -225,6 +231,23 @@ private:
     Answer cmd_xforward(const smtp::CommandLine& line);
     Task<bool> listed(table::MatchList& hosts); // this connection's real client
 
+    // session_milters.cc: what milters hear, and what they say to it
+    class MilterMacros;
+    Task<std::optional<smtp::Reply>> milters_connect();
+    Task<std::optional<smtp::Reply>> milters_helo();
+    Task<std::optional<smtp::Reply>> milters_mail(std::string_view argument);
+    Task<std::optional<smtp::Reply>> milters_rcpt(std::string_view argument, const Mailbox& recipient);
+    Task<void> milters_refused_rcpt(std::string_view argument, const Mailbox& recipient, const smtp::Reply& reply);
+    Task<std::optional<smtp::Reply>> milters_data();
+    Task<std::optional<smtp::Reply>> milters_unknown(std::string_view line);
+    Task<std::optional<smtp::Reply>> milters_message(smtp::ContentFacts& facts);
+    std::optional<smtp::Reply> milters_standing_refusal() const;
+    std::unique_ptr<queue::NewMessage> hold_for_milters(std::unique_ptr<queue::NewMessage> message);
+    void milters_abort();
+    Task<void> find_route(MilterMacros& macros, std::string address, milter::Stage stage);
+    std::optional<smtp::Reply> heed_milters(const milter::Verdict& verdict, std::string_view where,
+                                            const Mailbox* recipient = nullptr);
+
     // restrictions, for all commands
     Case make_case(std::string_view where, const Mailbox* recipient = nullptr);
     Task<std::optional<smtp::Reply>> judge_stage(Stage stage, std::string_view where);
@@ -242,6 +265,7 @@ private:
     Login login_;
     std::unique_ptr<tls::TlsStream> tls_; // over the stream that the session began with
     std::unique_ptr<Transaction> mail_;
+    std::unique_ptr<SessionMilters> milters_; // null: none, for this client
     std::unique_ptr<Forwarded> forwarded_;
     std::unique_ptr<ScreenedClient> screened_; // null: as most, it is not looked at further
     std::unique_ptr<Actions> standing_actions_; // of client and HELO checks that were not delayed

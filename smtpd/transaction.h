@@ -16,6 +16,8 @@
 
 namespace posthouse::smtpd {
 
+class HeldMessage;
+
 struct Transaction {
     Mailbox sender;
     mail::Envelope envelope; // what Intake gets
@@ -27,6 +29,8 @@ struct Transaction {
     std::unique_ptr<queue::Intake> intake; // null again once the content has failed
     std::unique_ptr<ProxyFilter> proxy;    // in its place; from the first recipient on
     std::string queue_id;
+    HeldMessage* held = nullptr; // within `intake`, when milters see the message at its end
+    size_t trace_size = 0; // bytes of our own header fields, which come first
     smtp::DataReader reader;
     std::optional<smtp::Reply> failure; // what will be answered at the end of the content
     bool failure_logged = false;        // by the content check that wants it

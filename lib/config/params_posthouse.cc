@@ -45,6 +45,8 @@ std::span<const Parameter> posthouse_parameters()
         {"smtpd_greylist_client_exceptions", List, "", "", "", Smtpd, "Clients (names, networks, tables) that are never put off."},
         {"smtpd_greylist_recipient_exceptions", List, "postmaster@", "", "", Smtpd, "Recipients (addresses, user@, domains, tables) whose mail is never put off."},
         {"smtpd_greylist_map", Text, "$default_cache_db_type:$data_directory/greylist", "", "", Smtpd, "Where greylisting keeps what it has seen."},
+        // ---- milters
+        {"milter_header_limit", Size, "1048576", "102400", "1G", Smtpd | Pickup, "Most bytes of a message's whole header where milters see mail: it is kept in memory for them."},
 
         // ---- local, virtual
         {"mailbox_delivery_threads", Number, "20", "1", "200", Local, "Deliveries that the process of one mailbox owner runs at the same time."},

@@ -23,4 +23,4 @@ t_unit_smtpd_smtpd_test_LDADD = smtpd/libsmtpd.a t/support/libcatchmain.a \
 check_PROGRAMS += t/unit/smtpd/pickup_test
 TESTS += t/unit/smtpd/pickup_test
 t_unit_smtpd_pickup_test_SOURCES = %reldir%/pickup_test.cc
-t_unit_smtpd_pickup_test_LDADD = smtpd/libpickup.a $(TEST_LDADD)
+t_unit_smtpd_pickup_test_LDADD = smtpd/libpickup.a smtpd/libsmtpd.a $(TEST_LDADD)
