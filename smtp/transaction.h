@@ -32,6 +32,9 @@ std::vector<std::string> xforward_commands(const mail::Envelope& envelope, std::
 std::optional<std::string> ascii_address(const std::string& address);
 // Whether it cannot go to a host without SMTPUTF8.
 bool needs_smtputf8(const queue::DeliveryRequest& request);
+// Whether its sender forbids the way to this host without TLS (RFC 8689). Not where the way is within this host; and not
+// for a notice, which would be lost (section 5).
+bool needs_tls(const queue::DeliveryRequest& request, const MailHost& host);
 
 class Transaction {
 public:

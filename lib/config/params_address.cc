@@ -108,9 +108,9 @@ std::span<const Parameter> address_parameters()
         {"receive_override_options", List, "", "", "", Smtpd, "Steps of intake that are left out, to be set by -o before or behind a content filter."},
         {"content_filter", Text, "", "", "", Smtpd, "Transport and next hop through which all mail passes once before delivery."},
         {"cleanup_service_name", Text, "cleanup", "", "", Unused, "Name of a service that is not needed here."},
-        {"requiretls_enable", Boolean, "yes", "", "", Later, "Whether the REQUIRETLS extension is offered and honoured."},
-        {"requiretls_redact_dsn", Boolean, "yes", "", "", Later, "Whether notices about REQUIRETLS mail leave its content out."},
-        {"tls_required_enable", Boolean, "yes", "", "", Later, "Whether the field TLS-Required: no is honoured."},
+        {"requiretls_enable", Boolean, "yes", "", "", Smtpd | Smtp, "Whether the REQUIRETLS extension is offered and honoured."},
+        {"requiretls_redact_dsn", Boolean, "yes", "", "", Qmgr, "Whether notices about REQUIRETLS mail leave its content out."},
+        {"tls_required_enable", Boolean, "yes", "", "", Intake, "Whether the field TLS-Required: no is honoured."},
     };
     return rows;
 }

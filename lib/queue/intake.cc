@@ -27,6 +27,7 @@ enum Seen : unsigned {
     SeenDate = 4,
     SeenFrom = 8,
     SeenVisibleRecipient = 16,
+    SeenTlsRequired = 32,
 };
 
 struct KnownField {
@@ -36,6 +37,7 @@ struct KnownField {
 constexpr KnownField known_fields[] = {
     {"received", SeenReceived}, {"message-id", SeenMessageId}, {"date", SeenDate},
     {"from", SeenFrom},         {"to", SeenVisibleRecipient},  {"cc", SeenVisibleRecipient},
+    {"tls-required", SeenTlsRequired},
 };
 
 Seen find_known(std::string_view name)
@@ -118,6 +120,7 @@ struct Intake::Impl {
     bool line_open = false;    // the last byte was no line end
     bool dropping = false;     // the long field at hand
     bool is_resent = false;
+    bool tls_optional = false; // RFC 8689 section 3
     unsigned seen = SeenNone;        // among the plain fields
     unsigned resent_seen = SeenNone; // among the Resent- ones
     int hops = 0;
@@ -250,6 +253,8 @@ Result<void> Intake::Impl::note_field(const HeaderItem& item)
     const Seen kind = find_known(name);
     is_resent = is_resent || resent;
     (resent ? resent_seen : seen) |= kind;
+    if (kind == SeenTlsRequired && !resent && ascii::equal(unfolded(item.body()), "No"))
+        tls_optional = tables.tls_required;
     if (kind == SeenMessageId)
         log_message_id(unfolded(item.body()), resent);
     if (kind == SeenReceived && !resent && ++hops > tables.hopcount_limit)
@@ -368,6 +373,7 @@ Task<Result<IntakeResult>> Intake::finish(mail::Envelope envelope, smtp::Content
     facts.merge(impl_->ready_facts);
     CO_CHECK(co_await impl_->tables.rewrite_envelope(envelope, impl_->mappings));
     envelope.rewrite_context = to_text(impl_->context);
+    envelope.tls_optional = impl_->tls_optional && !envelope.requiretls; // RFC 8689 section 4.1
     CO_CHECK(check_addresses(envelope));
     CO_CHECK(check_envelope(envelope)); // else what is acknowledged now would be damage to its reader
     const size_t count = envelope.recipients.size();
