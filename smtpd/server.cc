@@ -5,6 +5,7 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
+#include "smtpd/reject_text.h"
 #include "smtpd/sasl_service.h"
 #include "smtpd/sender_owners.h"
 #include "smtpd/session.h"
@@ -55,6 +56,7 @@ constexpr ListParameter lists[] = {
     {"smtpd_forbid_bare_newline_exclusions", &Server::bare_newline_exclusions},
     {"smtpd_client_event_limit_exceptions", &Server::rate_limit_exceptions},
     {"smtpd_forbidden_commands", &Server::forbidden_commands},
+    {"fast_flush_domains", &Server::fast_flush_domains},
 };
 
 // The parameters that are tables.
@@ -65,6 +67,7 @@ struct MapsParameter {
 constexpr MapsParameter map_lists[] = {
     {"smtpd_discard_ehlo_keyword_address_maps", &Server::discard_ehlo_maps},
     {"relay_clientcerts", &Server::client_certificates},
+    {"smtpd_command_filter", &Server::command_filter},
 };
 
 bool matches_parents(const config::Config& config, std::string_view parameter)
@@ -109,6 +112,7 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         RETURN_IF_ERROR(
             keep((*server).*row.maps, table::Maps::open(row.parameter, config.text(row.parameter), context)));
     RETURN_IF_ERROR(keep(server->sender_owners, SenderOwners::open(config, context)));
+    RETURN_IF_ERROR(keep(server->reject_text, RejectText::open(config, context)));
     if (SaslService::wanted(config)) {
         const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
         RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
@@ -141,6 +145,7 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
     for (const MapsParameter& row : map_lists)
         look(table::Maps::open(row.parameter, config.text(row.parameter), context));
     look(SenderOwners::open(config, context));
+    look(RejectText::open(config, context));
     if (SaslService::wanted(config))
         look(SaslService::open(config, context, nullptr));
     for (Error& fault : TlsService::faults(config, context))
@@ -171,7 +176,7 @@ bool Server::stale() const
     const bool stale_maps = std::any_of(std::begin(map_lists), std::end(map_lists),
                                         [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
-           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale()) || (tls && tls->stale());
+           || local_clients->stale() || sender_owners->stale() || (reject_text && reject_text->stale()) || (sasl && sasl->stale()) || (tls && tls->stale());
 }
 
 void Server::stop_sessions()
