@@ -20,6 +20,7 @@ SYSTEM_TESTS += %reldir%/orphan_test.py
 SYSTEM_TESTS += %reldir%/peer_test.py
 SYSTEM_TESTS += %reldir%/tls_test.py %reldir%/tls_handshake_test.py %reldir%/tls_files_test.py
 SYSTEM_TESTS += %reldir%/sasl_test.py %reldir%/submission_test.py
+SYSTEM_TESTS += %reldir%/extensions_test.py %reldir%/lmtpd_test.py %reldir%/submission_clients_test.py
 SYSTEM_TESTS += %reldir%/try_test.py
 TESTS += $(SYSTEM_TESTS)
 EXTRA_DIST += $(SYSTEM_TESTS) %reldir%/harness.py %reldir%/certificates.py %reldir%/faults.py %reldir%/inject.py %reldir%/take_over.py \
