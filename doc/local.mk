@@ -1,8 +1,10 @@
 # Pages for administrators and for readers of the code.
 dist_doc_DATA = \
 	%reldir%/architecture.md \
+	%reldir%/extensions.md \
 	%reldir%/from-postfix.md \
 	%reldir%/install.md \
+	%reldir%/lmtp.md \
 	%reldir%/mailboxes.md \
 	%reldir%/private-instance.md \
 	%reldir%/queue.md \
