@@ -4,8 +4,10 @@ dist_doc_DATA = \
 	%reldir%/architecture.md \
 	%reldir%/content-checks.md \
 	%reldir%/content-filters.md \
+	%reldir%/extensions.md \
 	%reldir%/from-postfix.md \
 	%reldir%/install.md \
+	%reldir%/lmtp.md \
 	%reldir%/mailboxes.md \
 	%reldir%/private-instance.md \
 	%reldir%/queue.md \

@@ -7,12 +7,14 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/cmd_auth.cc \
 	%reldir%/cmd_bdat.cc \
 	%reldir%/cmd_data.cc \
+	%reldir%/cmd_etrn.cc \
 	%reldir%/cmd_hello.cc \
 	%reldir%/cmd_mail.cc \
 	%reldir%/cmd_rcpt.cc \
 	%reldir%/cmd_simple.cc \
 	%reldir%/cmd_starttls.cc \
 	%reldir%/cmd_xclient.cc \
+	%reldir%/command_filter.cc \
 	%reldir%/counter_table.cc %reldir%/counter_table.h \
 	%reldir%/early_tests.cc %reldir%/early_tests.h \
 	%reldir%/evaluation.cc %reldir%/evaluation.h \
@@ -25,6 +27,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/proxied_mail.cc \
 	%reldir%/proxy_filter.cc %reldir%/proxy_filter.h \
 	%reldir%/rate_limits.cc %reldir%/rate_limits.h \
+	%reldir%/reject_text.cc %reldir%/reject_text.h \
 	%reldir%/received.cc %reldir%/received.h \
 	%reldir%/restriction_table.cc %reldir%/restrictions.h \
 	%reldir%/rules.cc \
@@ -49,6 +52,11 @@ smtpd_libsmtpd_a_SOURCES = \
 daemon_PROGRAMS += smtpd/smtpd
 smtpd_smtpd_SOURCES = %reldir%/smtpd.cc
 smtpd_smtpd_LDADD = smtpd/libsmtpd.a $(LDADD)
+
+# lmtpd: the same by another name.
+daemon_PROGRAMS += smtpd/lmtpd
+smtpd_lmtpd_SOURCES = %reldir%/smtpd.cc
+smtpd_lmtpd_LDADD = smtpd/libsmtpd.a $(LDADD)
 
 # pickup: the same intake for local submissions.
 noinst_LIBRARIES += smtpd/libpickup.a

@@ -87,6 +87,8 @@ void Session::log_client() const
         append_to(text, ", sasl_method=", login_.method, ", sasl_username=", login_.user);
     if (!mail_->envelope.sasl_sender.empty())
         append_to(text, ", sasl_sender=", mail_->envelope.sasl_sender);
+    if (mail_->envelope.requiretls)
+        append_to(text, ", requiretls=yes");
     if (forwarded_) {
         if (!forwarded_->ident.empty())
             append_to(text, ", orig_queue_id=", forwarded_->ident);
@@ -111,7 +113,7 @@ std::string Session::trace_headers(int64_t arrival_us) const
     facts.client_literal = literal;
     facts.hostname = server_.settings.hostname;
     facts.mail_name = server_.settings.mail_name;
-    facts.protocol = protocol_.empty() ? std::string_view("SMTP") : protocol_;
+    facts.protocol = !protocol_.empty() ? protocol_ : std::string_view(server_.lmtp ? "LMTP" : "SMTP");
     facts.smtputf8 = mail_->envelope.smtputf8;
     std::string tls_text;
     std::string certificate_text;
@@ -219,6 +221,17 @@ void Session::fail_content(smtp::Reply reply)
     mail_->intake.reset();
     mail_->proxy.reset();
     mail_->held = nullptr;
+}
+
+// LMTP has a reply for each recipient that RCPT has taken, in that order (RFC 2033 section 4.2). One file holds the message
+// for all, so all hear the same.
+Session::Answer Session::end_message()
+{
+    const size_t recipients = mail_->envelope.recipients.size();
+    smtp::Reply reply = co_await finish_message();
+    for (size_t more = server_.lmtp ? recipients - 1 : 0; more > 0; --more)
+        CO_CHECK(co_await write(reply));
+    co_return reply;
 }
 
 // The reply at the end of the content. 250 is said when the message is durable, and only then.

@@ -9,6 +9,7 @@
 #include "smtpd/greylist.h"
 #include "smtpd/milter_service.h"
 #include "smtpd/proxy_filter.h"
+#include "smtpd/reject_text.h"
 #include "smtpd/sasl_service.h"
 #include "smtpd/screening.h"
 #include "smtpd/sender_owners.h"
@@ -62,6 +63,7 @@ constexpr ListParameter lists[] = {
     {"smtpd_forbid_bare_newline_exclusions", &Server::bare_newline_exclusions},
     {"smtpd_client_event_limit_exceptions", &Server::rate_limit_exceptions},
     {"smtpd_forbidden_commands", &Server::forbidden_commands},
+    {"fast_flush_domains", &Server::fast_flush_domains},
 };
 
 // The parameters that are tables.
@@ -72,6 +74,7 @@ struct MapsParameter {
 constexpr MapsParameter map_lists[] = {
     {"smtpd_discard_ehlo_keyword_address_maps", &Server::discard_ehlo_maps},
     {"relay_clientcerts", &Server::client_certificates},
+    {"smtpd_command_filter", &Server::command_filter},
 };
 
 bool matches_parents(const config::Config& config, std::string_view parameter)
@@ -118,6 +121,7 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         RETURN_IF_ERROR(
             keep((*server).*row.maps, table::Maps::open(row.parameter, config.text(row.parameter), context)));
     RETURN_IF_ERROR(keep(server->sender_owners, SenderOwners::open(config, context)));
+    RETURN_IF_ERROR(keep(server->reject_text, RejectText::open(config, context)));
     const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
     if (SaslService::wanted(config))
         RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
@@ -167,6 +171,7 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
     look(SenderOwners::open(config, context));
     for (const std::string& word : queue::OverrideOptions(config).unknown)
         found.emplace_back(ErrorKind::Config, cat("receive_override_options: unknown word: ", word));
+    look(RejectText::open(config, context));
     if (SaslService::wanted(config))
         look(SaslService::open(config, context, nullptr));
     if (Screening::wanted(config))
@@ -207,9 +212,9 @@ bool Server::stale() const
                                         [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
            || (content_rules && content_rules->stale()) || local_clients->stale() || sender_owners->stale()
-           || (sasl && sasl->stale()) || (screening && screening->stale()) || (upstream_proxy && upstream_proxy->stale())
-           || (greylist && greylist->stale()) || (sending_limits && sending_limits->stale())
-           || (milters && milters->stale()) || (tls && tls->stale());
+           || (reject_text && reject_text->stale()) || (sasl && sasl->stale()) || (screening && screening->stale())
+           || (upstream_proxy && upstream_proxy->stale()) || (greylist && greylist->stale())
+           || (sending_limits && sending_limits->stale()) || (milters && milters->stale()) || (tls && tls->stale());
 }
 
 void Server::stop_sessions()

@@ -24,8 +24,9 @@ namespace posthouse::smtpd {
 
 // In the order of the summary at the end of a session; the last row is for what is none of these.
 const Session::Command Session::commands[command_count] = {
-    {"HELO", &Session::cmd_helo, MustBeLast | Junk | BeforeTls},
-    {"EHLO", &Session::cmd_ehlo, MustBeLast | Junk | BeforeTls},
+    {"HELO", &Session::cmd_helo, MustBeLast | Junk | BeforeTls | SmtpOnly},
+    {"EHLO", &Session::cmd_ehlo, MustBeLast | Junk | BeforeTls | SmtpOnly},
+    {"LHLO", &Session::cmd_lhlo, MustBeLast | Junk | BeforeTls | LmtpOnly},
     {"STARTTLS", &Session::cmd_starttls, MustBeLast | BeforeTls | NotRefused},
     {"AUTH", &Session::cmd_auth, NotRefused},
     {"MAIL", &Session::cmd_mail, 0},
@@ -35,7 +36,7 @@ const Session::Command Session::commands[command_count] = {
     {"RSET", &Session::cmd_rset, Junk},
     {"NOOP", &Session::cmd_noop, MustBeLast | Junk | BeforeTls},
     {"VRFY", &Session::cmd_vrfy, MustBeLast | Junk | NotRefused},
-    {"ETRN", &Session::cmd_later, MustBeLast | Junk},
+    {"ETRN", &Session::cmd_etrn, MustBeLast | Junk | SmtpOnly},
     {"HELP", &Session::cmd_help, MustBeLast | Junk | BeforeTls},
     {"QUIT", &Session::cmd_quit, EndsSession | BeforeTls},
     {"XCLIENT", &Session::cmd_xclient, BeforeTls},
@@ -149,17 +150,20 @@ Task<Result<void>> Session::converse()
         waiting_ = false;
         if (!line)
             co_return std::move(line.error());
-        const Command& command = find_command(line->verb());
         forgive_ = false;
+        auto unfiltered = co_await filter_command(*line);
+        const Command& command = find_command(line->verb());
         counts_[&command - commands].all++;
-        Result<smtp::Reply> reply = co_await execute(command, *line);
+        Result<smtp::Reply> reply = smtp::Reply();
+        if (unfiltered)
+            reply = std::move(*unfiltered);
+        else
+            reply = co_await execute(command, *line);
         if (command.handle == &Session::cmd_auth)
             wipe(line->line);
         if (!reply)
             co_return std::move(reply.error());
         count(command, *reply);
-        if (server_.settings.soft_bounce)
-            soften(*reply);
         if (reply->code == 421 || reply->code == 521 || (command.flags & EndsSession) != 0)
             closing_ = true;
         CO_CHECK(co_await send(*reply));
@@ -241,8 +245,23 @@ Task<Result<void>> Session::send(const smtp::Reply& reply)
 {
     if (server_.settings.soft_error_limit > 0 && errors_ >= server_.settings.soft_error_limit)
         co_await sleep_for(server_.loop, server_.settings.error_sleep_time);
+    co_return co_await write(reply);
+}
+
+// Of a refusal, the text that the administrator wants, and soft_bounce's codes.
+Task<Result<void>> Session::write(const smtp::Reply& reply)
+{
     const Deadline deadline = Deadline::after(server_.settings.timeout);
-    co_return co_await chat_.send(reply, deadline);
+    if (reply.code < 400 || (!server_.reject_text && !server_.settings.soft_bounce))
+        co_return co_await chat_.send(reply, deadline);
+    smtp::Reply refusal = reply;
+    if (server_.reject_text) {
+        FooterFacts facts = footer_facts();
+        co_await server_.reject_text->dress(refusal, std::move(facts));
+    }
+    if (server_.settings.soft_bounce)
+        soften(refusal);
+    co_return co_await chat_.send(refusal, deadline);
 }
 
 Session::Answer Session::execute(const Command& command, const smtp::CommandLine& line)
@@ -323,7 +342,7 @@ bool Session::improperly_pipelined(const Command& command, const smtp::CommandLi
 {
     // What follows BDAT is its chunk.
     const bool is_bdat = command.handle == &Session::cmd_bdat;
-    const bool may_pipeline = is_bdat || (protocol_ == "ESMTP" && (command.flags & MustBeLast) == 0);
+    const bool may_pipeline = is_bdat || (extended() && (command.flags & MustBeLast) == 0);
     return line.pipelined && !may_pipeline;
 }
 
@@ -331,10 +350,16 @@ const Session::Command& Session::find_command(std::string_view verb) const
 {
     const Command* unknown = std::end(commands) - 1;
     const Command* found = std::find_if(std::begin(commands), unknown,
-                                        [&](const Command& command) { return ascii::equal(command.name, verb); });
+                                        [&](const Command& command) { return knows(command) && ascii::equal(command.name, verb); });
     if (found == unknown && contains(server_.settings.noop_commands, verb))
         return *std::find_if(std::begin(commands), unknown, [](const Command& c) { return c.name == "NOOP"; });
     return *found;
+}
+
+// RFC 2033 section 4: LHLO in place of HELO and EHLO, so that neither protocol is taken for the other.
+bool Session::knows(const Command& command) const
+{
+    return (command.flags & (server_.lmtp ? SmtpOnly : LmtpOnly)) == 0;
 }
 
 void Session::count(const Command& command, const smtp::Reply& reply)

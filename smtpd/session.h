@@ -18,6 +18,7 @@
 #include "lib/smtp/reply.h"
 #include "smtpd/client.h"
 #include "smtpd/client_counters.h"
+#include "smtpd/reject_text.h"
 #include "smtpd/transaction.h"
 
 #include <cstdint>
@@ -85,6 +86,8 @@ private:
         EndsSession = 4,
         BeforeTls = 8,  // also where TLS is required
         NotRefused = 16, // of no use to a client that milters have refused
+        SmtpOnly = 32,
+        LmtpOnly = 64,
     };
     using Answer = Task<Result<smtp::Reply>>;
     struct Command {
@@ -92,7 +95,7 @@ private:
         Answer (Session::*handle)(const smtp::CommandLine& line);
         uint8_t flags;
     };
-    static constexpr size_t command_count = 17;
+    static constexpr size_t command_count = 18;
     static const Command commands[command_count];
     struct Count {
         uint32_t good = 0;
@@ -119,6 +122,7 @@ private:
     // session.cc: the dialogue.
     Task<Result<void>> converse();
     Task<Result<void>> send(const smtp::Reply& reply);
+    Task<Result<void>> write(const smtp::Reply& reply);
     Task<std::optional<smtp::Reply>> count_visit();
     Task<std::optional<smtp::Reply>> greeting();
     void log_foreign_command(std::string_view line) const;
@@ -128,6 +132,8 @@ private:
     const Command& find_command(std::string_view verb) const;
     bool improperly_pipelined(const Command& command, const smtp::CommandLine& line) const;
     Task<bool> is_foreign(const smtp::CommandLine& line, table::MatchList& forbidden);
+    bool knows(const Command& command) const;
+    bool extended() const { return protocol_ == "ESMTP" || protocol_ == "LMTP"; }
     void count(const Command& command, const smtp::Reply& reply);
     Task<bool> limits_apply();
     Task<bool> legacy_line_ends();
@@ -139,7 +145,11 @@ private:
     void pass_screening();
     void end_screening(const Result<void>& ended);
 
+    // command_filter.cc
+    Task<std::optional<smtp::Reply>> filter_command(smtp::CommandLine& line);
+
     // session_end.cc
+    FooterFacts footer_facts() const;
     Task<Result<void>> say_goodbye(const Error& error);
     void log_end(const Result<void>& ended) const;
     std::string command_summary() const;
@@ -147,7 +157,9 @@ private:
     // cmd_hello.cc
     Answer cmd_helo(const smtp::CommandLine& line);
     Answer cmd_ehlo(const smtp::CommandLine& line);
+    Answer cmd_lhlo(const smtp::CommandLine& line);
     Answer hello(std::string_view name, std::string_view protocol);
+    void add_limits(smtp::Reply& reply) const;
     Task<uint32_t> discarded_keywords();
     Task<Result<smtp::Reply>> ehlo_reply();
 
@@ -183,6 +195,7 @@ private:
     void begin_mail(smtp::MailCommand command);
     void log_bad_address(const smtp::Reply& refusal, const smtp::CommandLine& line) const;
     Answer cmd_rcpt(const smtp::CommandLine& line);
+    Task<std::optional<smtp::Reply>> count_recipient();
     Task<std::optional<smtp::Reply>> check_recipient(const Mailbox& recipient);
     Task<Verdict> judge_recipient(Evaluation& evaluation);
     Task<std::optional<smtp::Reply>> limit_sending(const Mailbox& recipient); // sending_limits.cc
@@ -200,6 +213,7 @@ private:
     std::string trace_headers(int64_t arrival_us) const;
     Task<void> take_content(std::string_view piece);
     void fail_content(smtp::Reply reply);
+    Answer end_message();
     Task<smtp::Reply> finish_message();
     Task<Result<void>> skip_chunk(uint64_t size);
     bool refuse_bare_newline();
@@ -223,8 +237,11 @@ private:
     Answer cmd_quit(const smtp::CommandLine& line);
     Answer cmd_vrfy(const smtp::CommandLine& line);
     Answer cmd_help(const smtp::CommandLine& line);
-    Answer cmd_later(const smtp::CommandLine& line);
     Answer cmd_unknown(const smtp::CommandLine& line);
+
+    // cmd_etrn.cc
+    Answer cmd_etrn(const smtp::CommandLine& line);
+    Task<std::optional<smtp::Reply>> judge_etrn(const std::string& site);
 
     // cmd_xclient.cc
     Answer cmd_xclient(const smtp::CommandLine& line);
@@ -260,7 +277,7 @@ private:
     Client real_client_; // whom rights for XCLIENT and XFORWARD are given to
     ClientCounters::Visit visit_;
     std::string helo_;
-    std::string_view protocol_; // "", "SMTP", "ESMTP"
+    std::string_view protocol_; // "", "SMTP", "ESMTP", "LMTP"
     std::string_view where_ = "CONNECT"; // the last command, for the log
     Login login_;
     std::unique_ptr<tls::TlsStream> tls_; // over the stream that the session began with

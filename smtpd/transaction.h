@@ -22,6 +22,7 @@ struct Transaction {
     Mailbox sender;
     mail::Envelope envelope; // what Intake gets
     Actions actions;         // that access tables asked for
+    std::string recipient;   // of the RCPT that is at hand or was refused last, for smtpd_reject_footer
     size_t overshoot = 0;    // recipients beyond the limit
 
     // From DATA or the first BDAT on.

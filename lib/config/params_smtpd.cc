@@ -21,7 +21,7 @@ std::span<const Parameter> smtpd_parameters()
         {"smtpd_hide_client_session", Boolean, "no", "", "", Smtpd, "Whether the Received: field says nothing about the client."},
         {"smtpd_noop_commands", List, "", "", "", Smtpd, "Words that are answered like NOOP."},
         {"smtpd_forbidden_commands", List, "CONNECT GET POST regexp:{{/^[^A-Z]/ Bogus}}", "", "", Smtpd, "Words that end a session at once, because no mail client says them."},
-        {"smtpd_command_filter", Tables, "", "", "", Later, "Table that replaces a client's command by another."},
+        {"smtpd_command_filter", Tables, "", "", "", Smtpd, "Table that replaces a client's command by another."},
         {"smtpd_dns_reply_filter", Tables, "", "", "", Later, "Table that changes or drops DNS records before smtpd uses them."},
         {"smtpd_discard_ehlo_keywords", List, "", "", "", Smtpd, "EHLO keywords that are not offered."},
         {"smtpd_discard_ehlo_keyword_address_maps", Tables, "", "", "", Smtpd, "Tables of EHLO keywords that are not offered, by client address."},
@@ -33,7 +33,7 @@ std::span<const Parameter> smtpd_parameters()
         {"smtpd_queue_timeout", Time, "100s", "1s", "", Smtpd, "How long to wait for a place in the queue before the client is told to come back."},
         {"strict_rfc821_envelopes", Boolean, "no", "", "", Smtpd, "Whether addresses in MAIL and RCPT need angle brackets and no comments."},
         {"disable_vrfy_command", Boolean, "no", "", "", Smtpd, "Whether VRFY is turned off."},
-        {"smtpd_etrn_restrictions", List, "", "", "", Later, "Who may use ETRN for what."},
+        {"smtpd_etrn_restrictions", List, "", "", "", Smtpd, "Who may use ETRN for what."},
         {"resolve_timeout", Time, "100s", "1s", "", Later, "How long a lookup in a table may take."},
 
         // ---- errors and limits
@@ -105,10 +105,10 @@ std::span<const Parameter> smtpd_parameters()
         {"reject_tempfail_action", Text, "defer_if_permit", "", "", Later, "What a reject rule does when its lookup fails for the time being."},
         {"default_rbl_reply", Raw, "$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}", "", "", Later, "Text of a refusal because of a DNS list."},
         {"rbl_reply_maps", Tables, "", "", "", Later, "Tables of such texts, by list."},
-        {"smtpd_reject_footer", Raw, "", "", "", Later, "Text behind every refusal, such as whom to ask."},
-        {"smtpd_reject_footer_maps", Tables, "", "", "", Later, "Tables of such texts, by reply."},
-        {"smtpd_reject_filter_maps", Tables, "", "", "", Later, "Tables that replace a refusal by another."},
-        {"smtpd_expansion_filter", Text, "\\t\\40!\"#$$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\\\]^_`abcdefghijklmnopqrstuvwxyz{|}~", "", "", Later, "Characters that $names in refusals may bring in."},
+        {"smtpd_reject_footer", Raw, "", "", "", Smtpd, "Text behind every refusal, such as whom to ask."},
+        {"smtpd_reject_footer_maps", Tables, "", "", "", Smtpd, "Tables of such texts, by reply."},
+        {"smtpd_reject_filter_maps", Tables, "", "", "", Smtpd, "Tables that replace a refusal by another."},
+        {"smtpd_expansion_filter", Text, "\\t\\40!\"#$$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\\\]^_`abcdefghijklmnopqrstuvwxyz{|}~", "", "", Smtpd, "Characters that $names in refusals may bring in."},
 
         // ---- other mail systems in front or behind
         {"smtpd_authorized_xclient_hosts", List, "", "", "", Smtpd, "Clients that may speak for another client with XCLIENT."},

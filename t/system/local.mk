@@ -24,6 +24,7 @@ SYSTEM_TESTS += %reldir%/sasl_test.py %reldir%/submission_test.py
 SYSTEM_TESTS += %reldir%/proxy_protocol_test.py %reldir%/screening_test.py %reldir%/log_reader_test.py
 SYSTEM_TESTS += %reldir%/content_test.py %reldir%/filter_test.py
 SYSTEM_TESTS += %reldir%/milter_protocol_test.py
+SYSTEM_TESTS += %reldir%/extensions_test.py %reldir%/lmtpd_test.py %reldir%/submission_clients_test.py
 SYSTEM_TESTS += %reldir%/try_test.py
 TESTS += $(SYSTEM_TESTS)
 EXTRA_DIST += $(SYSTEM_TESTS) %reldir%/harness.py %reldir%/certificates.py %reldir%/faults.py %reldir%/inject.py %reldir%/take_over.py

@@ -6,6 +6,8 @@ t_unit_smtpd_smtpd_test_SOURCES = \
 	%reldir%/counter_table_test.cc \
 	%reldir%/dns_test.cc \
 	t/unit/net/name_server.cc t/unit/net/name_server.h \
+	%reldir%/lmtp_test.cc \
+	%reldir%/reject_text_test.cc \
 	%reldir%/relay_test.cc \
 	%reldir%/restrictions_test.cc \
 	%reldir%/screening_test.cc \
