@@ -46,6 +46,7 @@ struct Case {
     size_t recipient_count = 0;
     bool pipelined = false;             // input after a command that must be last
     std::string_view login = {};        // "": not logged in
+    std::string_view etrn_domain = {};  // of ETRN alone
     const tls::SessionInfo* tls = nullptr; // null: plain text
     // "NOQUEUE" or a queue id.
     std::string_view queue_id = "NOQUEUE";
@@ -54,8 +55,6 @@ struct Case {
     std::string_view login_sender = {};  // MAIL's AUTH=
     uint64_t size = 0;                   // as MAIL has said, then as it is
     std::string* instance = nullptr;     // names this mail among all; made when first needed. Null: outside of a mail
-    int connection = -1;                 // descriptor: which of our addresses the client has come to
-    std::string_view etrn_domain = {};   // ETRN's argument
     std::string_view only_recipient = {}; // after RCPT, when there is one
 };
 
@@ -168,6 +167,7 @@ private:
     Listed list_question(Subject subject) const;
     Task<trust::ListAnswer> ask_dns_list(const Rule& rule, std::string key);
     Task<Verdict> reject_listed(const Rule& rule, Listed question, Subject subject);
+    Task<table::Value> rbl_template(const Rule& rule);
     Verdict rbl_verdict(Result<std::string> reply) const;
     bool reply_value(std::string_view name, std::string& value) const;
     std::string policy_request(const PolicySettings& service) const;

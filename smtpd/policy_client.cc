@@ -202,7 +202,10 @@ Task<std::string> PolicyClient::ask(std::string request)
 
 Task<Result<void>> PolicyClient::wait_for_turn(Deadline deadline)
 {
-    while (busy_ >= settings_.connection_limit) {
+    // Who has waited is woken for a connection that becomes free: nobody who comes then takes it.
+    bool waited = false;
+    while (busy_ >= settings_.connection_limit || (!waited && freed_.has_waiters())) {
+        waited = true;
         const bool notified = co_await freed_.wait(deadline);
         if (!notified && busy_ >= settings_.connection_limit)
             co_return Error::timed_out("all connections are busy");

@@ -1,9 +1,8 @@
 // Expansion of texts for refusals: see reply_text.h.
 #include "smtpd/reply_text.h"
 
-#include "lib/base/ascii.h"
+#include "lib/base/cat.h"
 #include "lib/config/expand.h"
-#include "lib/log/log.h"
 
 #include <optional>
 
@@ -72,8 +71,8 @@ Result<std::string> expand_reply(std::string_view text, const NameValues& names,
     const Values values(names, filter);
     config::Expander expander(values);
     auto expanded = expander.expand(text);
-    for (const std::string& name : expander.undefined())
-        log::warning("unknown name \"", name, "\" in the text of a refusal: ", text);
+    if (expanded && !expander.undefined().empty())
+        return Error(ErrorKind::Config, cat("unknown name: ", *expander.undefined().begin()));
     return expanded;
 }
 

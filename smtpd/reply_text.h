@@ -1,6 +1,6 @@
-// Texts of an administrator for refusals, in which $names stand for what is known of the client and the mail
-// (default_rbl_reply, rbl_reply_maps). What comes in by a name is a stranger's text: it is never expanded again, and
-// characters that smtpd_expansion_filter does not have become '_'.
+// $names in an administrator's text for refusals (default_rbl_reply, rbl_reply_maps, smtpd_reject_footer). What comes in by
+// a name is a stranger's text: it is never expanded again, and characters that smtpd_expansion_filter does not have become
+// '_'. Used by rules_lists.cc and reject_text.cc.
 #pragma once
 
 #include "lib/base/result.h"
@@ -17,6 +17,7 @@ using NameValues = std::function<bool(std::string_view name, std::string& value)
 
 class CharacterFilter {
 public:
+    CharacterFilter() = default; // lets nothing through
     // The value of smtpd_expansion_filter: the characters themselves, with C's escapes ("\t\40").
     explicit CharacterFilter(std::string_view characters);
     std::string apply(std::string_view text) const;
@@ -25,8 +26,8 @@ private:
     std::bitset<256> allowed_;
 };
 
-// $name, ${name}, ${name?text}, ${name:text} and so on as in main.cf. An unknown name is empty, and a warning. An Error
-// for a text that does not parse.
+// $name, ${name}, ${name?text}, ${name:text} and so on as in main.cf. An Error for a text that does not parse, or has a
+// name that is not known.
 Result<std::string> expand_reply(std::string_view text, const NameValues& names, const CharacterFilter& filter);
 
 } // namespace posthouse::smtpd

@@ -1,12 +1,12 @@
 // DNS lists in restrictions: reject_rbl_client, reject_rhsbl_*, permit_dnswl_client, permit_rhswl_client, and the text of
 // a refusal (default_rbl_reply, rbl_reply_maps).
-#include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
 #include "lib/net/resolver.h"
 #include "lib/table/maps.h"
 #include "lib/trust/dns_list.h"
 #include "smtpd/evaluation.h"
+#include "smtpd/reject_text.h"
 #include "smtpd/server.h"
 
 namespace posthouse::smtpd {
@@ -66,19 +66,9 @@ Task<Verdict> Evaluation::reject_listed(const Rule& rule, Listed question, Subje
     trust::DnsList list = *rule.dns_list;
     const std::string reason = co_await trust::list_reason(case_.server.resolver(), std::move(list), question.key, deadline);
 
-    std::string text = case_.server.settings.default_rbl_reply;
-    table::Maps& maps = *case_.server.rbl_reply_maps;
-    for (const std::string* key : {&rule.text, &rule.dns_list->domain}) {
-        if (maps.empty())
-            break;
-        table::Value found = co_await maps.lookup(*key);
-        if (!found)
-            co_return lookup_failure(subject);
-        if (*found) {
-            text = std::move(**found);
-            break;
-        }
-    }
+    table::Value text = co_await rbl_template(rule);
+    if (!text)
+        co_return lookup_failure(subject);
     const auto names = [&](std::string_view name, std::string& value) {
         if (name == "rbl_code")
             value = std::to_string(case_.server.settings.rbl_code);
@@ -94,22 +84,32 @@ Task<Verdict> Evaluation::reject_listed(const Rule& rule, Listed question, Subje
             return reply_value(name, value);
         return true;
     };
-    co_return rbl_verdict(expand_reply(text, names, case_.server.settings.expansion_filter));
+    co_return rbl_verdict(expand_reply(**text, names, case_.server.settings.expansion_filter));
+}
+
+// What rbl_reply_maps has for the list as it was written, or for its domain; else the usual text.
+Task<table::Value> Evaluation::rbl_template(const Rule& rule)
+{
+    table::Maps& maps = *case_.server.rbl_reply_maps;
+    table::Value found = std::optional<std::string>();
+    if (!maps.empty())
+        found = co_await maps.lookup(rule.text);
+    if (!maps.empty() && found && !*found)
+        found = co_await maps.lookup(rule.dns_list->domain);
+    if (found && !*found)
+        found = std::optional<std::string>(case_.server.settings.default_rbl_reply);
+    co_return found;
 }
 
 // "554 5.7.1 text": the whole reply is the administrator's.
 Verdict Evaluation::rbl_verdict(Result<std::string> reply) const
 {
-    std::string_view text = reply ? std::string_view(*reply) : std::string_view();
-    const auto code = text.size() > 3 && text[3] == ' ' ? ascii::parse_unsigned(text.substr(0, 3)) : std::nullopt;
-    if (!code || *code < 400 || *code > 599) {
+    auto refusal = reply ? parse_refusal(*reply) : std::nullopt;
+    if (!refusal) {
         log::warning("rbl response code configuration error: ", reply ? *reply : reply.error().full_text());
         return Verdict::refuse(450, "4.7.1", std::string(unavailable));
     }
-    text = ascii::trim(text.substr(4));
-    const std::string_view dsn = take_dsn(text);
-    return Verdict::refuse(static_cast<int>(*code), dsn.empty() ? "4.7.1" : dsn,
-                           std::string(text.empty() ? unavailable : text));
+    return Verdict::refuse(refusal->code, refusal->dsn.empty() ? "4.7.1" : std::string_view(refusal->dsn), refusal->text);
 }
 
 // Never for a recipient elsewhere: a stranger's list must not make a relay of us.

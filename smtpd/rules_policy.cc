@@ -1,7 +1,6 @@
 // check_policy_service: what a policy server is told of a session, and its answer.
 #include "lib/base/cat.h"
 #include "lib/base/random.h"
-#include "lib/net/address.h"
 #include "lib/tls/session_info.h"
 #include "smtpd/evaluation.h"
 #include "smtpd/policy_client.h"
@@ -21,13 +20,6 @@ std::string fresh_instance()
     using namespace std::chrono;
     const auto now = duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
     return cat(::getpid(), '.', now / 1000000, '.', now % 1000000, '.', random_below(65536));
-}
-
-void add_server_address(PolicyRequest& request, int connection)
-{
-    const net::SocketAddress here = connection < 0 ? net::SocketAddress::unix_path("-") : net::SocketAddress::local_of(connection);
-    request.add("server_address", here.is_unix() ? std::string() : here.ip.unmapped().to_text());
-    request.add("server_port", here.is_unix() ? std::string() : std::to_string(here.port));
 }
 
 void add_tls(PolicyRequest& request, const tls::SessionInfo& info)
@@ -62,7 +54,9 @@ std::string Evaluation::policy_request(const PolicySettings& service) const
     request.add("client_name", case_.client.name);
     request.add("client_port", case_.client.port);
     request.add("reverse_client_name", case_.client.reverse_name);
-    add_server_address(request, case_.connection);
+    const bool by_ip = case_.client.server_port != 0;
+    request.add("server_address", by_ip ? case_.client.server_ip.to_text() : std::string());
+    request.add("server_port", by_ip ? std::to_string(case_.client.server_port) : std::string());
     request.add("helo_name", case_.helo);
     request.add("sender", case_.sender ? case_.sender->given : std::string());
     request.add("recipient", case_.recipient ? std::string_view(case_.recipient->given) : case_.only_recipient);

@@ -10,8 +10,8 @@ import threading
 import time
 import unittest
 
-import bind
 import harness
+import name_server
 
 POSTGREY = shutil.which("postgrey", path="/usr/sbin:/usr/bin")
 POLICYD_SPF = shutil.which("policyd-spf")
@@ -131,28 +131,28 @@ class RealServers(harness.TestCase):
             self.assertRegex(post.wait_mail("friend")[0], r"(?m)^X-Greylist: delayed \d+ seconds by postgrey")
             self.assertEqual(rcpt(post, "198.51.100.2")[:3], "250")
 
-    @unittest.skipUnless(POLICYD_SPF and bind.PROGRAM, "policyd-spf or a name server is not installed")
+    @unittest.skipUnless(POLICYD_SPF, "policyd-spf is not installed")
     def test_policyd_spf_refuses_a_sender_from_elsewhere_and_marks_one_from_home(self):
         records = 'home TXT "v=spf1 ip4:198.51.100.0/24 -all"\nclient A 198.51.100.2\n'
-        with bind.NameServer("example.test", records) as names:
-            # Its name server is that of the system: here it is told of the test's.
-            program = ("import sys, DNS; DNS.defaults.update(server=['127.0.0.1'], port=%d); sys.argv = ['policyd-spf', %r]\n"
-                       "import spf; DNS.defaults.update(server=['127.0.0.1'], port=%d)\n"
-                       "from spf_engine.policyd_spf import main; main()" %
-                       (names.port, "/etc/postfix-policyd-spf-python/policyd-spf.conf", names.port))
-            with Spawner(["/usr/bin/python3", "-c", program]) as spf, harness.Instance(self, main_cf=MAIN_CF +
-                    "smtpd_recipient_restrictions = check_policy_service {{ inet:127.0.0.1:%d, timeout=30s }}\n" % spf.port) as post:
-                self.assertRegex(rcpt(post, "203.0.113.9", sender="me@home.example.test", helo="client.example.test"),
-                                 r"^550 5\.7\.23 <friend@example\.com>: Recipient address rejected: Message rejected due to: SPF fail")
-                with harness.Dialogue(post.port) as client:
-                    client.reply()
-                    client.command("XCLIENT ADDR=198.51.100.2 NAME=[UNAVAILABLE]")
-                    for line in ("EHLO client.example.test", "MAIL FROM:<me@home.example.test>", "RCPT TO:<friend@example.com>"):
-                        self.assertEqual(client.command(line)[0], 250)
-                    client.command("DATA")
-                    self.assertEqual(client.command("Subject: x\r\n\r\nbody\r\n.")[0], 250)
-                self.assertRegex(post.wait_mail("friend")[0], r"(?m)^Received-SPF: Pass ")
-                self.assertEqual(len(spf.started), 1)  # one connection for both
+        names = name_server.NameServer(self, {"example.test": records})
+        # Its name server is that of the system: here it is told of the test's.
+        program = ("import sys, DNS; DNS.defaults.update(server=['127.0.0.1'], port=%d); sys.argv = ['policyd-spf', %r]\n"
+                   "import spf; DNS.defaults.update(server=['127.0.0.1'], port=%d)\n"
+                   "from spf_engine.policyd_spf import main; main()" %
+                   (names.port, "/etc/postfix-policyd-spf-python/policyd-spf.conf", names.port))
+        with Spawner(["/usr/bin/python3", "-c", program]) as spf, harness.Instance(self, main_cf=MAIN_CF +
+                "smtpd_recipient_restrictions = check_policy_service {{ inet:127.0.0.1:%d, timeout=30s }}\n" % spf.port) as post:
+            self.assertRegex(rcpt(post, "203.0.113.9", sender="me@home.example.test", helo="client.example.test"),
+                             r"^550 5\.7\.23 <friend@example\.com>: Recipient address rejected: Message rejected due to: SPF fail")
+            with harness.Dialogue(post.port) as client:
+                client.reply()
+                client.command("XCLIENT ADDR=198.51.100.2 NAME=[UNAVAILABLE]")
+                for line in ("EHLO client.example.test", "MAIL FROM:<me@home.example.test>", "RCPT TO:<friend@example.com>"):
+                    self.assertEqual(client.command(line)[0], 250)
+                client.command("DATA")
+                self.assertEqual(client.command("Subject: x\r\n\r\nbody\r\n.")[0], 250)
+            self.assertRegex(post.wait_mail("friend")[0], r"(?m)^Received-SPF: Pass ")
+            self.assertEqual(len(spf.started), 1)  # one connection for both
 
 
 class SilentPolicyServer(harness.TestCase):

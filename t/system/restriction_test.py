@@ -2,10 +2,9 @@
 """Restriction lists with a real name server: what clients hear, and what the log says of it."""
 import socket
 import threading
-import unittest
 
-import bind
 import harness
+import name_server
 
 ZONE = """
 2.100.51.198.bl A 127.0.0.2
@@ -18,13 +17,9 @@ bad A 192.0.2.66
 MAIN_CF = "smtpd_authorized_xclient_hosts = 127.0.0.0/8\nmynetworks = 192.0.2.1\nsmtpd_client_connection_count_limit = 0\n"
 
 
-@unittest.skipUnless(bind.PROGRAM, "no name server is installed")
 class Restrictions(harness.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.names = bind.NameServer("example.test", ZONE)
-        cls.names.__enter__()
-        cls.addClassCleanup(cls.names.__exit__)
+    def setUp(self):
+        self.names = name_server.NameServer(self, {"example.test": ZONE})
 
     def instance(self, main_cf):
         return harness.Instance(self, main_cf="dns_servers = %s\n" % self.names.address + MAIN_CF + main_cf)
