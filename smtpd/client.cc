@@ -25,6 +25,12 @@ Client::Client(const net::SocketAddress& peer)
     address = ip.to_text();
 }
 
+Client::Client(const Ends& ends) : Client(ends.client)
+{
+    server_ip = ends.server.ip.unmapped();
+    server_port = ends.server.port;
+}
+
 // The PTR's name counts when it leads back to the address; anyone can put any name into a PTR record.
 Task<void> look_up_name(Client& client, net::Resolver& resolver, Deadline deadline)
 {

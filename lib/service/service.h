@@ -56,6 +56,7 @@ struct Sandbox {
     bool enabled = true;     // false: for programs that must exec as others (local's root part)
     bool tcp_connect = false; // outgoing connections to other hosts (DNS over UDP and TCP: dns)
     bool dns = false;
+    const char* dns_when = nullptr; // ... but only when this parameter is not empty
     bool exec = false;       // fork and exec
     bool files = false;      // any file that the uid may open (paths is ignored)
     PathRight paths[6] = {}; // files it may open, when not `files`
