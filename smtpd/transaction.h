@@ -24,6 +24,7 @@ struct Transaction {
     Actions actions;         // that access tables asked for
     std::string recipient;   // of the RCPT that is at hand or was refused last, for smtpd_reject_footer
     size_t overshoot = 0;    // recipients beyond the limit
+    bool counted = false;    // as a message of its user and sender domain
 
     // From DATA or the first BDAT on.
     bool chunking = false;
