@@ -8,6 +8,7 @@ dist_doc_DATA = \
 	%reldir%/from-postfix.md \
 	%reldir%/install.md \
 	%reldir%/lmtp.md \
+	%reldir%/limits.md \
 	%reldir%/mailboxes.md \
 	%reldir%/private-instance.md \
 	%reldir%/queue.md \

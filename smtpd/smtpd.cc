@@ -53,6 +53,10 @@ DESCRIPTION
 	other systems does it, and looked into (header_checks(5)), by the same process, while it arrives.
 	With smtpd_proxy_filter, mail goes to a filter that speaks SMTP, whose answers are the client's.
 
+	What a client, a user or a sender domain may do in a time is limited (smtpd_client_..._limit,
+	smtpd_user_rate_limits, smtpd_sender_domain_rate_limits), by all processes of a service together;
+	strangers can be made to come twice (smtpd_greylist_enable).
+
 STANDARDS
 	RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 2034 and 3463 (enhanced status codes), RFC 2920 (pipelining),
 	RFC 3030 (CHUNKING, without BINARYMIME), RFC 3207 (STARTTLS), RFC 8314 (TLS from the first byte),
