@@ -138,6 +138,18 @@ class Greeting(ScreeningTestCase):
         post.wait_log(r"DISCONNECT \[192\.0\.2\.1\]:4711")
         self.assertNotIn("PASS", post.log())
 
+    def test_a_password_that_comes_too_early_is_in_no_log(self):
+        post = self.start(AfterGreeting.TESTS)
+        early = self.connect(say="EHLO early.example\r\nauth PLAIN c2VjcmV0\r\n")
+        client = self.greeted("192.0.2.2")
+        for line in ("EHLO client.example", "AUTH LOGIN", "GET c2VjcmV0"):
+            client.send(line + "\r\n")
+            client.reply()
+        self.assertTrue(early.at_end())
+        self.assertIn(r"EHLO early.example\r\nauth" + "\n", post.log())
+        self.assertIn("NON-SMTP COMMAND from 192.0.2.2 after AUTH: (not shown: it follows AUTH)", self.lines(post, "192.0.2.2"))
+        self.assertNotIn("c2VjcmV0", post.log())
+
     def test_who_speaks_first_is_left_when_it_is_to_be_dropped(self):
         post = self.start("postscreen_greet_action = drop\n", wait="30s")
         client = self.connect(say="EHLO early.example\r\n")
