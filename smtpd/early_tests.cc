@@ -54,7 +54,8 @@ std::string escaped(std::string_view bytes)
 } // namespace
 
 EarlyTests::EarlyTests(Screening& screening, ByteStream& stream, ScreenedClient& client)
-    : screening_(screening), stream_(stream), client_(client), changed_(screening.loop()), tasks_(screening.loop())
+    : screening_(screening), stream_(stream), client_(client), stopped_(screening.stopping_), changed_(screening.loop()),
+      tasks_(screening.loop())
 {
     screening_.waiting_.insert(this);
 }

@@ -156,10 +156,10 @@ class AccessList(ScreeningTestCase):
 
 
 class DnsLists(ScreeningTestCase):
-    """192.0.2.2 is in bad.test, as 127.0.0.4 and .10; 192.0.2.3 in worse.test; 192.0.2.4 in good.test; .5 in all."""
+    """192.0.2.2 is in bad.test, as 127.0.0.4 and .10; 192.0.2.3 in worse.test; 192.0.2.4 and .6 in good.test; .5 in all."""
     ZONES = {"bad.test": "2.2.0.192 A 127.0.0.4\n2.2.0.192 A 127.0.0.10\n5.2.0.192 A 127.0.0.4\n",
              "worse.test": "3.2.0.192 A 127.0.0.2\n5.2.0.192 A 127.0.0.2\n",
-             "good.test": "4.2.0.192 A 127.0.5.1\n5.2.0.192 A 127.0.5.1\n"}
+             "good.test": "4.2.0.192 A 127.0.5.1\n5.2.0.192 A 127.0.5.1\n6.2.0.192 A 127.0.5.1\n"}
     SITES = "postscreen_dnsbl_sites = bad.test=127.0.0.[2..8]*2, worse.test*3, good.test=127.0.[0..255].1*-4\n"
 
     def start_with_lists(self, main_cf="", **options):
@@ -186,8 +186,10 @@ class DnsLists(ScreeningTestCase):
         self.assertEqual(client.reply(), (521, ["5.7.1 Service unavailable; client [192.0.2.2] blocked using bad.test"]))
         self.expect(post, ["DNSBL rank 2 for 192.0.2.2", "DISCONNECT 192.0.2.2"], 1, address="192.0.2.2")
 
-    def test_a_client_of_good_standing_need_not_wait(self):
-        post = self.start_with_lists("postscreen_dnsbl_allowlist_threshold = -2\n", wait="30s")
+    def test_a_client_of_good_standing_need_not_wait_and_stays_out_where_it_is_shut_out(self):
+        post = self.start_with_lists("postscreen_dnsbl_allowlist_threshold = -2\npostscreen_denylist_action = enforce\n"
+                                     "postscreen_access_list = inline:{{192.0.2.6=reject}}\n", wait="30s")
+        self.assertEqual(self.rcpt(self.greeted("192.0.2.6")), (550, ["5.3.2 Service currently unavailable"]))
         begun = time.monotonic()
         self.mail(self.greeted("192.0.2.4"))
         self.assertLess(time.monotonic() - begun, 10)
