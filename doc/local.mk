@@ -2,8 +2,12 @@
 dist_doc_DATA = \
 	conf/fail2ban-posthouse.conf \
 	%reldir%/architecture.md \
+	%reldir%/content-checks.md \
+	%reldir%/content-filters.md \
+	%reldir%/extensions.md \
 	%reldir%/from-postfix.md \
 	%reldir%/install.md \
+	%reldir%/lmtp.md \
 	%reldir%/mailboxes.md \
 	%reldir%/private-instance.md \
 	%reldir%/queue.md \

@@ -57,4 +57,16 @@ Task<void> look_up_name(Client& client, net::Resolver& resolver, Deadline deadli
         client.name = name;
 }
 
+std::string network_of(const net::IpAddress& address, int v4_prefix, int v6_prefix)
+{
+    std::string key(address.bytes());
+    auto keep = static_cast<size_t>(address.v4() ? v4_prefix : v6_prefix);
+    for (char& byte : key) {
+        const size_t bits = std::min<size_t>(keep, 8);
+        byte = static_cast<char>(static_cast<unsigned char>(byte) & (0xff00u >> bits));
+        keep -= bits;
+    }
+    return key;
+}
+
 } // namespace posthouse::smtpd

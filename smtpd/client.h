@@ -65,4 +65,7 @@ public:
 // Fills in the names and their states. `client` must outlive the task.
 Task<void> look_up_name(Client& client, net::Resolver& resolver, Deadline deadline);
 
+// The network of an address, as a key: the bits behind the prefix of its family are cleared.
+std::string network_of(const net::IpAddress& address, int v4_prefix, int v6_prefix);
+
 } // namespace posthouse::smtpd
