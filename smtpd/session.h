@@ -126,6 +126,7 @@ private:
     Task<std::optional<smtp::Reply>> count_visit();
     Task<std::optional<smtp::Reply>> greeting();
     void log_foreign_command(std::string_view line) const;
+    std::string_view shown(std::string_view line) const;
     Task<std::optional<smtp::Reply>> welcome();
     Answer execute(const Command& command, const smtp::CommandLine& line);
     std::optional<smtp::Reply> refuse_early(const Command& command, const smtp::CommandLine& line);
