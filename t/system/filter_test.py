@@ -256,6 +256,8 @@ class Before(harness.TestCase):
                 code, text = answer.split(" ", 1)
                 self.assertEqual(replies[-1], (int(code), [text]))
                 self.assertTrue(all(reply[0] in (250, 354) for reply in replies[:-1]), replies)
+                post.wait_log(r"proxy-reject: %s: %s; from=<you@example\.net> to=<friend@example\.com> " % (
+                    {"MAIL": "RCPT", "END": "END-OF-MESSAGE"}.get(verb, verb), re.escape(answer)))
                 client.command("RSET")
             inner.answers = {}
             self.assertEqual([client.command(line)[0] for line in (

@@ -5,6 +5,7 @@ t_unit_smtpd_smtpd_test_SOURCES = \
 	%reldir%/client_test.cc \
 	%reldir%/dns_test.cc \
 	t/unit/net/name_server.cc t/unit/net/name_server.h \
+	%reldir%/proxy_filter_test.cc \
 	%reldir%/relay_test.cc \
 	%reldir%/restrictions_test.cc \
 	%reldir%/session_fixture.h \
