@@ -164,9 +164,7 @@ void Scheduler::probe(Message& message, uint32_t index, const queue::Route& rout
                                                            cat("delivers to ", route.transport, ':', route.nexthop));
     log::info(message.id(), ": to=<", route.recipient, ">, relay=none, dsn=", outcome.dsn, ", status=",
               undeliverable ? "undeliverable" : "deliverable", " (", outcome.text, ")");
-    message.states[index] = queue::RecipientState::Delivered;
-    pool_->mark(message.number, index, message.states[index]);
-    message.delivered.push_back(std::move(outcome));
+    message.untold.push_back(std::move(outcome)); // asked about again when it was not told
 }
 
 void Scheduler::deliver_by(Message& message, uint32_t index, const queue::Route& route, Transport& its_transport,

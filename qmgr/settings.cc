@@ -56,6 +56,7 @@ Notices notices_from(const config::Config& config)
     notices.double_bounce_recipient = complete(config.text("2bounce_notice_recipient"), origin);
     notices.delay_recipient = complete(config.text("delay_notice_recipient"), origin);
     notices.double_bounce_sender = complete(config.text("double_bounce_sender"), origin);
+    notices.redact_requiretls = config.boolean("requiretls_redact_dsn");
     notices.size_limit = static_cast<uint64_t>(config.number("bounce_size_limit"));
     return notices;
 }

@@ -41,6 +41,7 @@ public:
     bool bounce = false;        // notify_classes: postmaster hears of each bounce,
     bool double_bounce = false; // of each bounce that could not be delivered,
     bool delay = false;         // of each delay warning
+    bool redact_requiretls = true; // requiretls_redact_dsn
     std::string bounce_recipient;
     std::string double_bounce_recipient;
     std::string delay_recipient;

@@ -18,6 +18,12 @@ bool needs_smtputf8(const queue::DeliveryRequest& request)
     return false;
 }
 
+bool needs_tls(const queue::DeliveryRequest& request, const MailHost& host)
+{
+    return request.envelope.requiretls && !request.envelope.sender.empty() && !host.address.is_unix()
+           && !host.address.ip.unmapped().is_loopback();
+}
+
 std::string mail_command(const queue::DeliveryRequest& request, const Features& features)
 {
     const smtp::ContentFacts& facts = request.content.facts;

@@ -84,6 +84,11 @@ bool Transaction::refuse_before_sending()
             results_.failed(position, trouble);
         return true;
     }
+    if (settings_.requiretls && needs_tls(request_, session_.host())) {
+        results_.note_all(Trouble(true, "5.7.30", cat("REQUIRETLS support required, but the connection to host ", host,
+                                                      " is not encrypted")));
+        return true;
+    }
     if (!features.smtputf8 && needs_smtputf8(request_)) {
         // Another host of the destination may offer it.
         results_.note_all(Trouble(true, "5.6.7", cat("SMTPUTF8 is required, but was not offered by host ", host)));

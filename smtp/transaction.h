@@ -26,6 +26,9 @@ namespace posthouse::smtp_client {
 std::string mail_command(const queue::DeliveryRequest& request, const Features& features);
 // Whether it cannot go to a host without SMTPUTF8.
 bool needs_smtputf8(const queue::DeliveryRequest& request);
+// Whether its sender forbids the way to this host without TLS (RFC 8689). Not where the way is within this host; and not
+// for a notice, which would be lost (section 5).
+bool needs_tls(const queue::DeliveryRequest& request, const MailHost& host);
 
 class Transaction {
 public:

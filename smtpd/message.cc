@@ -59,15 +59,23 @@ Task<std::optional<smtp::Reply>> Session::start_message()
     const auto mappings = server_.settings.overrides.no_address_mappings ? queue::AddressMappings::Skip
                                                                          : queue::AddressMappings::Apply;
     mail_->envelope.rewrite_context = queue::to_text(*context);
-    mail_->intake = std::make_unique<queue::Intake>(*server_.intake_tables, std::move(*message), *context, mappings);
+    mail_->intake = std::make_unique<queue::Intake>(*server_.intake_tables, hold_for_milters(std::move(*message)),
+                                                    *context, mappings);
     mail_->queue_id = mail_->intake->id();
     mail_->intake->set_sender(mail_->envelope.sender, "");
     fill_envelope();
     log_client();
     if (server_.content_rules)
         mail_->intake->examine(*server_.content_rules, content_origin());
-    mail_->intake->prepend(trace_headers(arrival));
-    co_return std::nullopt;
+    const std::string trace = trace_headers(arrival);
+    mail_->trace_size = trace.size();
+    mail_->intake->prepend(trace);
+    denied = co_await milters_data();
+    if (denied) {
+        mail_->intake.reset();
+        mail_->held = nullptr;
+    }
+    co_return denied;
 }
 
 void Session::log_client() const
@@ -79,6 +87,8 @@ void Session::log_client() const
         append_to(text, ", sasl_method=", login_.method, ", sasl_username=", login_.user);
     if (!mail_->envelope.sasl_sender.empty())
         append_to(text, ", sasl_sender=", mail_->envelope.sasl_sender);
+    if (mail_->envelope.requiretls)
+        append_to(text, ", requiretls=yes");
     if (forwarded_) {
         if (!forwarded_->ident.empty())
             append_to(text, ", orig_queue_id=", forwarded_->ident);
@@ -103,7 +113,7 @@ std::string Session::trace_headers(int64_t arrival_us) const
     facts.client_literal = literal;
     facts.hostname = server_.settings.hostname;
     facts.mail_name = server_.settings.mail_name;
-    facts.protocol = protocol_.empty() ? std::string_view("SMTP") : protocol_;
+    facts.protocol = !protocol_.empty() ? protocol_ : std::string_view(server_.lmtp ? "LMTP" : "SMTP");
     facts.smtputf8 = mail_->envelope.smtputf8;
     std::string tls_text;
     std::string certificate_text;
@@ -210,6 +220,18 @@ void Session::fail_content(smtp::Reply reply)
     mail_->failure = std::move(reply);
     mail_->intake.reset();
     mail_->proxy.reset();
+    mail_->held = nullptr;
+}
+
+// LMTP has a reply for each recipient that RCPT has taken, in that order (RFC 2033 section 4.2). One file holds the message
+// for all, so all hear the same.
+Session::Answer Session::end_message()
+{
+    const size_t recipients = mail_->envelope.recipients.size();
+    smtp::Reply reply = co_await finish_message();
+    for (size_t more = server_.lmtp ? recipients - 1 : 0; more > 0; --more)
+        CO_CHECK(co_await write(reply));
+    co_return reply;
 }
 
 // The reply at the end of the content. 250 is said when the message is durable, and only then.
@@ -225,6 +247,14 @@ Task<smtp::Reply> Session::finish_message()
             co_return co_await finish_proxied();
         apply_actions();
     }
+    smtp::ContentFacts facts = mail_->reader.facts();
+    if (!mail_->failure) {
+        auto denied = co_await milters_message(facts);
+        if (denied) {
+            reset_mail();
+            co_return std::move(*denied);
+        }
+    }
     if (mail_->failure) {
         smtp::Reply reply = answer_failure(*mail_->failure);
         reset_mail();
@@ -235,9 +265,9 @@ Task<smtp::Reply> Session::finish_message()
         const Deadline deadline = Deadline::after(server_.settings.queue_timeout);
         mail::Envelope envelope = std::move(mail_->envelope);
         if (server_.settings.detect_smtputf8 &&
-            (mail_->reader.facts().has_8bit_header || mail::has_8bit_address(envelope)))
+            (facts.has_8bit_header || mail::has_8bit_address(envelope)))
             envelope.smtputf8 = true; // RFC 6531 section 3.4
-        auto stored = co_await mail_->intake->finish(std::move(envelope), mail_->reader.facts(), deadline);
+        auto stored = co_await mail_->intake->finish(std::move(envelope), facts, deadline);
         if (!stored) {
             smtp::Reply reply = answer_failure(intake_failure_reply(stored.error()));
             reset_mail();

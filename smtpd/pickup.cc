@@ -15,7 +15,8 @@
 //     taken for the moment stays, and is tried again after pickup_retry_time.
 // SECURITY
 //     pickup reads what any local user wrote. It runs as mail_owner, may open nothing but the two
-//     directories, and talks to qmgr(8) alone. It can be run in a chroot.
+//     directories, and talks to qmgr(8) alone, and to the mail filters of non_smtpd_milters when there
+//     are any. It can be run in a chroot.
 // DIAGNOSTICS
 //     Problems and transactions are logged.
 // FILES
@@ -31,6 +32,7 @@
 #include "lib/queue/queue_client.h"
 #include "lib/service/service.h"
 #include "lib/table/table.h"
+#include "smtpd/milter_service.h"
 #include "smtpd/pickup_drop.h"
 
 #include <algorithm>
@@ -70,7 +72,8 @@ private:
     Deadline next_attempt() const;
 
     std::unique_ptr<queue::IntakeTables> tables_;
-    std::unique_ptr<queue::ContentRules> rules_; // null: content is not looked at
+    std::unique_ptr<queue::ContentRules> rules_;    // null: content is not looked at
+    std::unique_ptr<smtpd::MilterService> milters_; // null: none
     std::unique_ptr<queue::QueueClient> client_;
     std::unique_ptr<DropContext> drops_;
     UniqueFd maildrop_, corrupt_;
@@ -107,7 +110,14 @@ Result<void> PickupProgram::prepare(service::Context& context)
     if (!rules)
         return std::move(rules.error());
     rules_ = std::move(*rules);
+    const auto resolve = [&context]() -> net::Resolver& { return context.resolver(); };
+    auto milters = smtpd::MilterService::open("non_smtpd_milters", "", context.config, table_context, resolve);
+    if (!milters)
+        return std::move(milters.error());
+    milters_ = std::move(*milters);
     const std::string& queue_directory = context.config.text("queue_directory");
+    if (milters_)
+        RETURN_IF_ERROR(milters_->open_spool(queue_directory, context.pool));
     maildrop_ = open_directory(queue_directory + "/maildrop");
     if (!maildrop_)
         return Error::system(cat("open ", queue_directory, "/maildrop"), errno);
@@ -124,6 +134,8 @@ void PickupProgram::check(service::Context& context, std::vector<Error>& faults)
         faults.push_back(std::move(opened.error()));
     if (auto opened = queue::ContentRules::open(context.config, tables); !opened)
         faults.push_back(std::move(opened.error()));
+    if (auto opened = smtpd::MilterService::open("non_smtpd_milters", "", context.config, tables, nullptr); !opened)
+        faults.push_back(std::move(opened.error()));
 }
 
 Result<void> PickupProgram::started(service::Context& context)
@@ -135,6 +147,7 @@ Result<void> PickupProgram::started(service::Context& context)
     if (queue::OverrideOptions(context.config).no_address_mappings)
         drops_->mappings = queue::AddressMappings::Skip;
     drops_->content_filter = context.config.text("content_filter");
+    drops_->milters = milters_.get();
     drops_->maildrop = maildrop_.get();
     drops_->corrupt = corrupt_.get();
     drops_->hostname = context.config.text("myhostname");
@@ -239,7 +252,10 @@ Task<void> PickupProgram::take(service::Context& context, std::string name)
 constexpr service::Spec spec = {
     .program = "pickup",
     .exclusive = true,
-    .sandbox = {.paths = {{"queue_directory", "/maildrop", service::PathRight::ReadWrite},
+    .resolver = true,
+    .sandbox = {.dns = true,
+                .dns_when = "non_smtpd_milters",
+                .paths = {{"queue_directory", "/maildrop", service::PathRight::ReadWrite},
                           {"queue_directory", "/corrupt", service::PathRight::ReadWrite}}},
 };
 

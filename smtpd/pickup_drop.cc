@@ -8,8 +8,10 @@
 #include "lib/mail/address.h"
 #include "lib/mail/date.h"
 #include "lib/mail/dsn.h"
+#include "lib/queue/content_checks.h"
 #include "lib/queue/drop_file.h"
 #include "lib/smtp/data_reader.h"
+#include "smtpd/pickup_milters.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -80,6 +82,7 @@ private:
     std::vector<char> buffer_;
     smtp::DataReader lines_;
     std::string id_;
+    size_t trace_size_ = 0; // of our own header field, which comes first
     std::string quoted_; // the begin of the content, for a bounce
 };
 
@@ -154,6 +157,12 @@ Task<Result<void>> Drop::submit()
     if (!found)
         co_return std::move(found.error());
     const bool gateway = reader_.attributes().gateway;
+    smtpd::HeldMessage* held = nullptr; // for milters, until they have seen it
+    if (context_.milters) {
+        std::unique_ptr<smtpd::HeldMessage> holder = context_.milters->hold(std::move(*message));
+        held = holder.get();
+        *message = std::move(holder);
+    }
     queue::Intake intake(context_.tables, std::move(*message),
                          gateway ? queue::RewriteContext::Remote : queue::RewriteContext::Local, context_.mappings);
     begin(intake);
@@ -164,6 +173,19 @@ Task<Result<void>> Drop::submit()
     envelope.content_filter = context_.content_filter;
     smtp::ContentFacts facts = lines_.facts();
     facts.has_bare = false; // LF is how lines end here; it is no sign of smuggling
+    CO_CHECK(co_await intake.end_content());
+    const queue::ContentCheck* checked = intake.check();
+    if (held && !(checked && (checked->passes() || checked->discards()))) {
+        LocalMail mail(intake, *held, envelope, facts);
+        mail.trace_size = trace_size_;
+        mail.hostname = context_.hostname;
+        mail.sender = envelope.sender;
+        auto passage = co_await pass_milters(*context_.milters, std::move(mail));
+        if (!passage)
+            co_return std::move(passage.error());
+        if (*passage == Passage::Discard)
+            co_return Result<void>();
+    }
     auto result = co_await intake.finish(std::move(envelope), facts, Deadline::after(longest_wait));
     if (!result)
         co_return std::move(result.error());
@@ -183,7 +205,9 @@ void Drop::begin(queue::Intake& intake)
         origin.smtputf8 = attributes.smtputf8;
         intake.examine(*context_.rules, std::move(origin));
     }
-    intake.prepend(trace_header(id_));
+    const std::string trace = trace_header(id_);
+    trace_size_ = trace.size();
+    intake.prepend(trace);
     intake.set_sender(external_form(attributes.sender), attributes.full_name);
 }
 

@@ -11,6 +11,10 @@
 #include <cstddef>
 #include <string>
 
+namespace posthouse::smtpd {
+class MilterService;
+}
+
 namespace posthouse::pickup {
 
 // What a drop needs; outlives it.
@@ -22,6 +26,7 @@ public:
     queue::ContentRules* rules = nullptr; // null: content is not looked at
     queue::AddressMappings mappings = queue::AddressMappings::Apply;
     std::string content_filter;
+    smtpd::MilterService* milters = nullptr; // null: none
     int maildrop = -1; // directories
     int corrupt = -1;
     std::string hostname;

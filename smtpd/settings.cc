@@ -22,7 +22,9 @@ constexpr KeywordName keyword_names[] = {
     {"dsn", EhloDsn},
     {"enhancedstatuscodes", EhloEnhancedStatusCodes},
     {"etrn", EhloEtrn},
+    {"limits", EhloLimits},
     {"pipelining", EhloPipelining},
+    {"requiretls", EhloRequireTls},
     {"silent-discard", EhloSilentDiscard},
     {"size", EhloSize},
     {"smtputf8", EhloSmtpUtf8},
@@ -107,6 +109,7 @@ Settings::Settings(const config::Config& config)
       disable_vrfy(config.boolean("disable_vrfy_command")),
       strict_envelopes(config.boolean("strict_rfc821_envelopes")),
       smtputf8_enable(config.boolean("smtputf8_enable")),
+      requiretls_enable(config.boolean("requiretls_enable")),
       strict_smtputf8(config.boolean("strict_smtputf8")),
       allow_hyphen_first(config.boolean("allow_min_user")),
       detect_smtputf8(smtputf8_enable && (lists(config, "smtputf8_autodetect_classes", "smtpd")

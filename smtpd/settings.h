@@ -31,6 +31,8 @@ enum EhloKeyword : uint32_t {
     EhloAuth = 1u << 10,
     EhloStartTls = 1u << 11,
     EhloEtrn = 1u << 12,
+    EhloLimits = 1u << 13,
+    EhloRequireTls = 1u << 14,
     EhloSilentDiscard = 1u << 31, // not a keyword: do not log what is discarded
 };
 // A list such as "chunking, silent-discard"; unknown words are warned about.
@@ -80,6 +82,7 @@ struct Settings {
     bool disable_vrfy;
     bool strict_envelopes;
     bool smtputf8_enable;
+    bool requiretls_enable;
     bool strict_smtputf8;
     bool allow_hyphen_first; // allow_min_user
     bool detect_smtputf8; // smtputf8_autodetect_classes has smtpd

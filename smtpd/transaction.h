@@ -16,10 +16,13 @@
 
 namespace posthouse::smtpd {
 
+class HeldMessage;
+
 struct Transaction {
     Mailbox sender;
     mail::Envelope envelope; // what Intake gets
     Actions actions;         // that access tables asked for
+    std::string recipient;   // of the RCPT that is at hand or was refused last, for smtpd_reject_footer
     size_t overshoot = 0;    // recipients beyond the limit
 
     // From DATA or the first BDAT on.
@@ -27,6 +30,8 @@ struct Transaction {
     std::unique_ptr<queue::Intake> intake; // null again once the content has failed
     std::unique_ptr<ProxyFilter> proxy;    // in its place; from the first recipient on
     std::string queue_id;
+    HeldMessage* held = nullptr; // within `intake`, when milters see the message at its end
+    size_t trace_size = 0; // bytes of our own header fields, which come first
     smtp::DataReader reader;
     std::optional<smtp::Reply> failure; // what will be answered at the end of the content
     bool failure_logged = false;        // by the content check that wants it

@@ -109,9 +109,9 @@ std::span<const Parameter> address_parameters()
         {"content_filter", Text, "", "", "", Smtpd | Pickup, "Transport and next hop through which all mail passes once before delivery."},
         {"default_filter_nexthop", Text, "", "", "", Qmgr, "Next hop of a content_filter or FILTER without one; empty for the domain of each recipient."},
         {"cleanup_service_name", Text, "cleanup", "", "", Unused, "Name of a service that is not needed here."},
-        {"requiretls_enable", Boolean, "yes", "", "", Later, "Whether the REQUIRETLS extension is offered and honoured."},
-        {"requiretls_redact_dsn", Boolean, "yes", "", "", Later, "Whether notices about REQUIRETLS mail leave its content out."},
-        {"tls_required_enable", Boolean, "yes", "", "", Later, "Whether the field TLS-Required: no is honoured."},
+        {"requiretls_enable", Boolean, "yes", "", "", Smtpd | Smtp, "Whether the REQUIRETLS extension is offered and honoured."},
+        {"requiretls_redact_dsn", Boolean, "yes", "", "", Qmgr, "Whether notices about REQUIRETLS mail leave its content out."},
+        {"tls_required_enable", Boolean, "yes", "", "", Intake, "Whether the field TLS-Required: no is honoured."},
     };
     return rows;
 }

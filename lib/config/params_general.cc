@@ -11,7 +11,7 @@ std::span<const Parameter> general_parameters()
     using namespace use;
     static constexpr Parameter rows[] = {
         // ---- identity
-        {"compatibility_level", Text, "0", "", "", All, "Generation of defaults that this configuration was written for, such as 3.6."},
+        {"compatibility_level", Level, "0", "", "", All, "Generation of defaults that this configuration was written for, such as 3.6."},
         {"myhostname", TextOrFile, "(the host's name)", "", "", All, "Full name of this host, which many other parameters build on."},
         {"mydomain", TextOrFile, "(myhostname without its first label)", "", "", All, "Domain of this host."},
         {"myorigin", TextOrFile, "$myhostname", "", "", All, "Domain that completes an address that has none; a value with a leading slash names a file whose first line holds the domain."},
@@ -108,7 +108,7 @@ std::span<const Parameter> general_parameters()
 
         // ---- tables
         {"default_database_type", Text, "lmdb", "", "", All, "Type of table that postmap and postalias make when none is named."},
-        {"default_cache_db_type", Text, "lmdb", "", "", Later, "Type of table for caches."},
+        {"default_cache_db_type", Text, "lmdb", "", "", Smtpd, "Type of table in the defaults of caches; there is one kind of cache, whatever it says."},
         {"lmdb_map_size", Size, "16777216", "8192", "", Commands, "Size at which an LMDB table begins; it grows by itself."},
         {"berkeley_db_create_buffer_size", Size, "16777216", "", "", Unused, "Memory for making a Berkeley DB table; there are none here."},
         {"berkeley_db_read_buffer_size", Size, "131072", "", "", Unused, "Memory for reading a Berkeley DB table; there are none here."},

@@ -22,6 +22,7 @@ struct KnownField {
 constexpr KnownField known_fields[] = {
     {"received", SeenReceived}, {"message-id", SeenMessageId}, {"date", SeenDate},
     {"from", SeenFrom},         {"to", SeenVisibleRecipient},  {"cc", SeenVisibleRecipient},
+    {"tls-required", SeenTlsRequired},
 };
 
 Seen find_known(std::string_view name)
@@ -212,6 +213,8 @@ Result<void> Intake::Impl::note_field(const HeaderItem& item)
     const Seen kind = find_known(name);
     is_resent = is_resent || resent;
     (resent ? resent_seen : seen) |= kind;
+    if (kind == SeenTlsRequired && !resent && ascii::equal(unfolded(item.body()), "No"))
+        tls_optional = tables.tls_required;
     if (kind == SeenMessageId)
         log_message_id(unfolded(item.body()), resent);
     if (kind == SeenReceived && !resent && ++hops > tables.hopcount_limit)
@@ -330,6 +333,7 @@ Task<Result<IntakeResult>> Intake::finish(mail::Envelope envelope, smtp::Content
     facts.merge(impl_->ready_facts);
     CO_CHECK(co_await impl_->tables.rewrite_envelope(envelope, mappings));
     envelope.rewrite_context = to_text(impl_->context);
+    envelope.tls_optional = impl_->tls_optional && !envelope.requiretls; // RFC 8689 section 4.1
     CO_CHECK(check_addresses(envelope));
     CO_CHECK(check_envelope(envelope)); // else what is acknowledged now would be damage to its reader
     const size_t count = envelope.recipients.size();

@@ -22,6 +22,7 @@ enum Seen : unsigned {
     SeenDate = 4,
     SeenFrom = 8,
     SeenVisibleRecipient = 16,
+    SeenTlsRequired = 32,
 };
 
 constexpr std::string_view resent_prefix = "Resent-";
@@ -48,6 +49,7 @@ struct Intake::Impl {
     bool line_open = false;    // the last byte was no line end
     bool dropping = false;     // the long field at hand
     bool is_resent = false;
+    bool tls_optional = false;       // RFC 8689 section 3
     unsigned seen = SeenNone;        // among the plain fields
     unsigned resent_seen = SeenNone; // among the Resent- ones
     int hops = 0;

@@ -41,6 +41,7 @@ Result<void> IntakeTables::Impl::open(const config::Config& config, const table:
     undisclosed_recipients_header = config.text("undisclosed_recipients_header");
     keep_original = config.boolean("enable_original_recipient");
     always_bcc = config.text("always_bcc");
+    tls_required = config.boolean("tls_required_enable");
     obsolete_from = config.text("header_from_format") == "obsolete";
 
     auto new_rewriter = Rewriter::open(config, context);

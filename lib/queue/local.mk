@@ -10,6 +10,7 @@ lib_queue_libqueue_a_SOURCES = \
 	%reldir%/delivery_protocol.cc %reldir%/delivery_protocol.h \
 	%reldir%/disk.cc %reldir%/disk.h \
 	%reldir%/drop_file.cc %reldir%/drop_file.h \
+	%reldir%/drop_listing.cc %reldir%/drop_listing.h \
 	%reldir%/expansion.cc %reldir%/expansion.h \
 	%reldir%/header_scanner.cc %reldir%/header_scanner.h \
 	%reldir%/intake.cc %reldir%/intake.h %reldir%/intake_impl.h \
