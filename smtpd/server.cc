@@ -116,6 +116,8 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
     RETURN_IF_ERROR(keep(server->intake_tables, queue::IntakeTables::open(config, context)));
     RETURN_IF_ERROR(keep(server->content_rules, queue::ContentRules::open(config, context)));
     RETURN_IF_ERROR(keep(server->proxy, ProxySettings::open(config)));
+    if (server->proxy && server->proxy->speed_adjust)
+        RETURN_IF_ERROR(keep(server->proxy->spool, SpoolFile::open(config.text("queue_directory"), *context.pool)));
     RETURN_IF_ERROR(keep(server->local_clients, queue::LocalClients::open(config, context)));
     for (const ListParameter& row : lists)
         RETURN_IF_ERROR(keep((*server).*row.list,

@@ -230,7 +230,7 @@ private:
     Task<void> take_proxied(std::string_view piece);
     Task<smtp::Reply> finish_proxied();
     void warn_of_lost_actions() const;
-    void log_filter_reply(const smtp::Reply& reply);
+    void log_filter_reply(const smtp::Reply& reply, const mail::Recipient& recipient);
 
     // cmd_simple.cc
     Answer cmd_rset(const smtp::CommandLine& line);

@@ -27,7 +27,6 @@ std::span<const Parameter> posthouse_parameters()
         // ---- smtpd
         {"smtpd_authorized_proxy_hosts", List, "static:all", "", "", Smtpd, "Hosts that have to begin with a PROXY header, and are believed; by default all. Others are clients themselves."},
         {"smtpd_screening_enable", Boolean, "no", "", "", Smtpd, "Whether new clients are tested before they are greeted, as the postscreen_ parameters say; a service whose program is postscreen does so."},
-        {"smtpd_proxy_hold_limit", Size, "262144", "0", "64M", Smtpd, "Most of a message that is kept back from smtpd_proxy_filter under speed_adjust, in bytes; of a larger one the filter gets what comes then as it comes."},
 
         // ---- limits
         {"smtpd_user_rate_limits", List, "", "", "", Smtpd, "What each user who has logged in may send, as messages:100/1h recipients:1000/1d."},
