@@ -152,11 +152,11 @@ Task<Verdict> Filter::event(const FilterEvent& what, std::string data, const Mac
 
 Task<Result<Verdict>> Filter::converse(const FilterEvent& what, const std::string& data, const MacroValues& values)
 {
-    if ((terms_.steps & what.unwanted) != 0 || skipped_ == what.command || data.size() > largest_sent)
+    if (what.since > terms_.version || skipped_ == what.command || data.size() > largest_sent)
         co_return Verdict();
-    if (what.since > terms_.version)
+    queue_macros(what, values); // of unwanted events, too: a filter may ask for their values later
+    if ((terms_.steps & what.unwanted) != 0)
         co_return Verdict();
-    queue_macros(what, values);
     append_packet(output_, what.command, data);
     const Duration timeout = what.scope == FilterEvent::OfContent ? filter_.content_timeout : filter_.command_timeout;
     if ((terms_.steps & what.unanswered) != 0) {

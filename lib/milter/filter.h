@@ -53,7 +53,7 @@ public:
 
 struct ClientFacts {
     ClientFacts() = default;
-    std::string name;    // "unknown" without one
+    std::string name;    // "[192.0.2.1]" when it has none
     std::string address; // "" for a client without (a UNIX socket)
     bool v6 = false;
     uint16_t port = 0;

@@ -97,3 +97,8 @@ FUZZ_TARGETS += fuzz_sasl_protocol
 check_PROGRAMS += t/fuzz/fuzz_sasl_protocol
 t_fuzz_fuzz_sasl_protocol_SOURCES = %reldir%/fuzz_sasl_protocol.cc
 t_fuzz_fuzz_sasl_protocol_LDADD = $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_milter
+check_PROGRAMS += t/fuzz/fuzz_milter
+t_fuzz_fuzz_milter_SOURCES = %reldir%/fuzz_milter.cc
+t_fuzz_fuzz_milter_LDADD = $(FUZZ_LDADD)
