@@ -143,6 +143,7 @@ private:
     Verdict conclude(const FilterEvent& what, Reply reply);
     Verdict fail(const Error& why);
     void say_now(char command);
+    void acknowledge() const;
 
     Loop& loop_;
     const FilterSettings& filter_;
