@@ -7,6 +7,7 @@
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
 #include "lib/mail/address.h"
+#include "lib/queue/content_checks.h"
 #include "lib/tls/session_info.h"
 #include "smtpd/milter_content.h"
 #include "smtpd/milter_service.h"
@@ -308,12 +309,14 @@ Task<std::optional<smtp::Reply>> Session::milters_message(smtp::ContentFacts& fa
     if (!mail_->held || mail_->actions.discard)
         co_return std::nullopt;
     const auto failed = [this](const Error& error) {
-        const smtp::Reply why = failure_reply(error);
-        return std::optional(refuse(Verdict::refuse(why.code, why.dsn, why.text), "END-OF-MESSAGE"));
+        return std::optional(answer_failure(intake_failure_reply(error)));
     };
     auto ended = co_await mail_->intake->end_content();
     if (!ended)
         co_return failed(ended.error());
+    const queue::ContentCheck* checked = mail_->intake->check();
+    if (checked && (checked->passes() || checked->discards()))
+        co_return std::nullopt;
     MilterContent content(*mail_->held);
     auto loaded = co_await content.load(mail_->trace_size, server_.milters->settings.header_limit);
     if (!loaded)
