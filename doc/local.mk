@@ -9,6 +9,7 @@ dist_doc_DATA = \
 	%reldir%/install.md \
 	%reldir%/lmtp.md \
 	%reldir%/mailboxes.md \
+	%reldir%/milters.md \
 	%reldir%/private-instance.md \
 	%reldir%/queue.md \
 	%reldir%/screening.md \
