@@ -10,6 +10,7 @@ dist_doc_DATA = \
 	%reldir%/lmtp.md \
 	%reldir%/limits.md \
 	%reldir%/mailboxes.md \
+	%reldir%/milters.md \
 	%reldir%/private-instance.md \
 	%reldir%/queue.md \
 	%reldir%/restrictions.md \

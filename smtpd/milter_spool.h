@@ -20,7 +20,7 @@ namespace posthouse::smtpd {
 // One for each process, opened before it gives its privileges up.
 class SpoolFile {
 public:
-    static constexpr size_t block_size = 65536;
+    static constexpr size_t block_size = 65535; // one piece of a body as milters are sent it
 
     static Result<std::unique_ptr<SpoolFile>> open(const std::string& directory, ThreadPool& pool);
 

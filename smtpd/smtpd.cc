@@ -49,6 +49,9 @@ DESCRIPTION
 	what clients say; smtpd_reject_filter_maps, smtpd_reject_footer_maps and smtpd_reject_footer change what
 	they hear when they are refused.
 
+	Mail filters that speak Sendmail's milter protocol are asked at each step and see each message before it is
+	accepted (smtpd_milters, smtpd_milter_maps); they may refuse, change, hold or discard it.
+
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
 	other systems does it, and looked into (header_checks(5)), by the same process, while it arrives.
 	With smtpd_proxy_filter, mail goes to a filter that speaks SMTP, whose answers are the client's.
