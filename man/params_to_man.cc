@@ -85,6 +85,7 @@ std::string form_of(const Parameter& parameter)
     case Kind::List: return "list";
     case Kind::Tables: return "tables";
     case Kind::Choice: return words_of(parameter);
+    case Kind::Level: return "level";
     case Kind::Raw: return "text, expanded when it is used";
     case Kind::Text:
     case Kind::TextOrFile: return "";

@@ -14,13 +14,12 @@ namespace posthouse::master {
 
 namespace {
 
-// Entries that nothing has to be started for are passed over, with one line.
-bool is_run(const config::Service& service)
+bool is_run(const config::Service& service) { return service.use == config::ProgramUse::Run; }
+
+void tell_of_others(const std::vector<config::Service>& services)
 {
-    if (service.use == config::ProgramUse::Run)
-        return true;
-    log::info("master.cf line ", service.line, ": service ", service.name, " is not started: ", service.note);
-    return false;
+    for (const std::string& line : config::entries_left_out(services))
+        log::info("master.cf: ", line);
 }
 
 } // namespace
@@ -37,6 +36,7 @@ Result<void> Supervisor::start(const config::Config& config, const std::vector<c
 {
     const RunSettings settings = RunSettings::from_config(config);
     stop_deadline_ = settings.stop_deadline;
+    tell_of_others(services);
     std::vector<std::pair<const config::Service*, std::vector<UniqueFd>>> opened;
     for (const config::Service& service : services) {
         if (!is_run(service))
@@ -84,6 +84,7 @@ void Supervisor::reload(const config::Config& config, const std::vector<config::
         return;
     const RunSettings settings = RunSettings::from_config(config);
     stop_deadline_ = settings.stop_deadline;
+    tell_of_others(services);
     Runners kept;
     for (const config::Service& service : services) {
         if (!is_run(service))

@@ -5,12 +5,15 @@
 #include "lib/base/cat.h"
 #include "lib/ipc/channel.h"
 #include "lib/log/log.h"
+#include "lib/queue/drop_listing.h"
 #include "lib/service/peer.h"
 #include "qmgr/operator_rights.h"
 #include "qmgr/route_finder.h"
 #include "qmgr/scheduler.h"
 
+#include <functional>
 #include <utility>
+#include <vector>
 
 namespace posthouse::qmgr {
 
@@ -116,7 +119,39 @@ Task<Result<queue::ControlEnd>> ControlDesk::list(ipc::Channel& channel, queue::
         CO_CHECK(co_await channel.wait_below(most_bytes_ahead, Deadline::after(client_time)));
         co_await sleep_for(loop_, Duration());
     }
+    if ((request.queues & queue::Maildrop) != 0 && request.id.empty() && request.site.empty()) {
+        auto dropped = co_await list_maildrop(channel);
+        if (!dropped)
+            co_return std::move(dropped.error());
+        end.count += *dropped;
+    }
     co_return end;
+}
+
+// What pickup has not taken yet: it may not run, or not be able to.
+Task<Result<uint64_t>> ControlDesk::list_maildrop(ipc::Channel& channel)
+{
+    std::function<Result<std::vector<std::string>>()> names_of = [directory = queue_directory_] {
+        return queue::list_drops(directory);
+    };
+    auto names = co_await in_pool(threads_, std::move(names_of));
+    if (!names) { // a part of the list is better than none
+        log::warning("maildrop cannot be listed: ", names.error().full_text());
+        co_return uint64_t{0};
+    }
+    uint64_t count = 0;
+    for (const std::string& name : *names) {
+        std::function<std::vector<queue::ListEntry>()> look = [directory = queue_directory_, name] {
+            return queue::listed_drop(directory, name);
+        };
+        const auto entries = co_await in_pool(threads_, std::move(look));
+        for (const queue::ListEntry& entry : entries) {
+            CO_CHECK(channel.post(entry.to_frame()));
+            count += entry.continues ? 0 : 1;
+        }
+        CO_CHECK(co_await channel.wait_below(most_bytes_ahead, Deadline::after(client_time)));
+    }
+    co_return count;
 }
 
 Task<Result<queue::ControlEnd>> ControlDesk::flush(queue::ControlFlush request)

@@ -44,7 +44,8 @@ public:
 
     const std::string& id() const { return envelope.id; }
     bool from_null_sender() const { return envelope.sender.empty(); }
-    bool pending(size_t index) const { return !queue::is_settled(states[index]); }
+    bool unfinished(size_t index) const { return !queue::is_settled(states[index]); }
+    bool pending(size_t index) const { return unfinished(index) && !queue::is_untold(states[index]); } // to be tried
 
     const uint64_t number;   // of its slot
     mail::Envelope envelope; // its recipients are the next member
@@ -62,7 +63,8 @@ public:
     std::unordered_map<uint32_t, std::string> rerouted; // what the agent gets instead of the address
     std::vector<queue::RecipientOutcome> deferred;
     std::vector<queue::RecipientOutcome> failed;
-    std::vector<queue::RecipientOutcome> delivered; // only those whose sender wants to know
+    std::vector<queue::RecipientOutcome> untold; // delivered, and the sender wants to know
+    bool not_told = false;                       // ... but could not be told now
     size_t settled_now = 0;
     size_t open_deliveries = 0;
     bool handed_out = false; // every recipient was settled or given to a transport

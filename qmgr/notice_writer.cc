@@ -257,6 +257,8 @@ Task<Result<std::string>> NoticeWriter::requeue(const Message& message)
             co_return std::move(piece.error());
         CO_CHECK(co_await intake.content(*piece));
     }
+    const std::string new_id = intake.id();
+    CO_CHECK(co_await pool_.set_successor(message.number, new_id));
     auto result = co_await intake.finish(std::move(envelope), message.content.facts, deadline);
     if (!result)
         co_return std::move(result.error());

@@ -131,7 +131,7 @@ bool Scheduler::act_on_active(Action action, Message& message)
         return false;
     std::vector<uint32_t> pending;
     for (uint32_t index = 0; action == Action::Delete && index < message.states.size(); ++index)
-        if (message.pending(index))
+        if (message.unfinished(index))
             pending.push_back(index);
     write_order(action, message.number, message.id(), std::move(pending));
     if (message.orders.end_now())
@@ -177,7 +177,7 @@ Task<void> Scheduler::mark_deleted(uint64_t number, std::string id, std::vector<
         const auto active = active_.find(number);
         if (!pool_->is_live(number, id))
             co_return;
-        if (active == active_.end() || active->second->pending(index))
+        if (active == active_.end() || active->second->unfinished(index))
             pool_->mark(number, index, queue::RecipientState::Deleted);
     }
 }

@@ -101,7 +101,9 @@ Task<void> Scheduler::hand_out_one(Message& message, uint32_t index, Placements&
     if (!message.envelope.content_filter.empty()) {
         queue::Route filter(queue::AddressClass::Default, "smtp", domain_of(address), address);
         filter.domain = filter.nexthop;
-        queue::apply_transport(message.envelope.content_filter, filter.domain, filter.transport, filter.nexthop);
+        const std::string& fixed = settings_.default_filter_nexthop;
+        queue::apply_transport(message.envelope.content_filter, fixed.empty() ? filter.domain : fixed, filter.transport,
+                               filter.nexthop);
         place(message, index, filter, placements);
         co_return;
     }
@@ -162,9 +164,7 @@ void Scheduler::probe(Message& message, uint32_t index, const queue::Route& rout
                                                            cat("delivers to ", route.transport, ':', route.nexthop));
     log::info(message.id(), ": to=<", route.recipient, ">, relay=none, dsn=", outcome.dsn, ", status=",
               undeliverable ? "undeliverable" : "deliverable", " (", outcome.text, ")");
-    message.states[index] = queue::RecipientState::Delivered;
-    pool_->mark(message.number, index, message.states[index]);
-    message.delivered.push_back(std::move(outcome));
+    message.untold.push_back(std::move(outcome)); // asked about again when it was not told
 }
 
 void Scheduler::deliver_by(Message& message, uint32_t index, const queue::Route& route, Transport& its_transport,

@@ -22,10 +22,12 @@ DESCRIPTION
     its sender is null). The transports error:, retry: and discard: need no agent.
 
     qmgr listens on private/qmgr for those who put mail into the queue, and on public/qmgr for the
-    commands mailq(1), postqueue(1), postsuper(1) and posthouse(1).
+    commands mailq(1), postqueue(1), postsuper(1) and posthouse(1). A listing ends with what waits in maildrop for
+    pickup(8).
 SECURITY
     qmgr runs as the mail owner, not in a chroot. It reads only what Posthouse itself has written, except
-    for the head of a message that it returns to its sender. It opens no network connection.
+    for the head of a message that it returns to its sender, and the files in maildrop that it lists. It opens no
+    network connection.
 DIAGNOSTICS
     Problems and transactions are logged. A damaged queue file is moved to corrupt/ with a line that says
     why. A transport that does not answer is logged and left alone for transport_retry_time.
@@ -173,7 +175,8 @@ Result<void> QmgrProgram::open_queue(service::Context& context, Duration patienc
     scheduler_ = std::move(scheduler);
     leases_ = std::make_unique<queue::LeaseDesk>(*pool_);
     RETURN_IF_ERROR(rights_.open(context.config, table::Context(context.loop, context.pool, context.config)));
-    control_ = std::make_unique<ControlDesk>(context.loop, *scheduler_, *routes_, rights_, by_root_);
+    control_ = std::make_unique<ControlDesk>(context.loop, context.pool, *scheduler_, *routes_, rights_,
+                                             settings_.queue_directory, by_root_);
     scheduler_->attach(*pool_, *notices_);
     return Result<void>();
 }

@@ -33,7 +33,41 @@ void add_reasons(WaitingMessage& record, const std::vector<queue::RecipientOutco
         }
 }
 
+RecipientState untold_state(queue::DeliveryAction action)
+{
+    switch (action) {
+    case queue::DeliveryAction::Relayed:
+        return RecipientState::RelayedUntold;
+    case queue::DeliveryAction::Expanded:
+        return RecipientState::ExpandedUntold;
+    case queue::DeliveryAction::Delivered:
+    case queue::DeliveryAction::None:
+        return RecipientState::DeliveredUntold;
+    }
+    return RecipientState::DeliveredUntold;
+}
+
+queue::DeliveryAction untold_action(RecipientState state)
+{
+    if (state == RecipientState::RelayedUntold)
+        return queue::DeliveryAction::Relayed;
+    return state == RecipientState::ExpandedUntold ? queue::DeliveryAction::Expanded : queue::DeliveryAction::Delivered;
+}
+
 } // namespace
+
+std::vector<queue::RecipientOutcome> still_untold(const Message& message)
+{
+    std::vector<queue::RecipientOutcome> outcomes;
+    for (uint32_t index = 0; index < message.states.size(); ++index) {
+        if (!queue::is_untold(message.states[index]))
+            continue;
+        queue::RecipientOutcome outcome(0, index, DeliveryStatus::Delivered, "2.0.0", "delivered at an earlier attempt");
+        outcome.action = untold_action(message.states[index]);
+        outcomes.push_back(std::move(outcome));
+    }
+    return outcomes;
+}
 
 Result<queue::DeliveryRequest> Scheduler::request_for(const Delivery& delivery)
 {
@@ -127,13 +161,14 @@ void Scheduler::settle(Message& message, queue::RecipientOutcome outcome)
         return;
     case DeliveryStatus::Delivered:
         ++counters_.delivered;
-        message.states[outcome.index] = RecipientState::Delivered;
         const bool wanted = report_success(recipient, outcome) || (message.envelope.trace & mail::TraceDelivery) != 0;
+        RecipientState& state = message.states[outcome.index];
+        state = wanted ? untold_state(outcome.action) : RecipientState::Delivered;
         // The only recipient needs no mark when the message is retired in the next turn of the loop.
         if (wanted || message.states.size() > 1)
-            pool_->mark(message.number, outcome.index, RecipientState::Delivered);
+            pool_->mark(message.number, outcome.index, state);
         if (wanted)
-            message.delivered.push_back(std::move(outcome));
+            message.untold.push_back(std::move(outcome));
         return;
     }
 }
@@ -152,29 +187,43 @@ void Scheduler::expire_when_old(Message& message, int64_t now_us)
     message.deferred.clear();
 }
 
-Task<void> Scheduler::tell_sender(Message& message)
+// Each recipient is told of once: what was not marked as told is told again after the death of this process.
+Task<void> Scheduler::tell_success(Message& message)
 {
-    if (!message.failed.empty()) {
-        auto told = co_await notices_->send(NoticeKind::Failure, message, message.failed);
-        if (!told)
-            log::warning(message.id(), ": cannot queue a non-delivery notification: ", told.error().full_text());
-        for (queue::RecipientOutcome& outcome : message.failed) {
-            if (!told) {
-                message.deferred.push_back(std::move(outcome));
-                continue;
-            }
-            message.states[outcome.index] = RecipientState::Bounced;
-            if (message.states.size() > 1)
-                pool_->mark(message.number, outcome.index, RecipientState::Bounced);
+    message.not_told = false;
+    if (message.untold.empty())
+        co_return;
+    auto told = co_await notices_->send(NoticeKind::Success, message, message.untold);
+    if (!told) {
+        log::warning(message.id(), ": cannot queue a delivery status notification: ", told.error().full_text());
+        message.not_told = true;
+        co_return;
+    }
+    for (const queue::RecipientOutcome& outcome : message.untold) {
+        message.states[outcome.index] = RecipientState::Delivered;
+        if (message.states.size() > 1)
+            pool_->mark(message.number, outcome.index, RecipientState::Delivered);
+    }
+    message.untold.clear();
+}
+
+Task<void> Scheduler::tell_failure(Message& message)
+{
+    if (message.failed.empty())
+        co_return;
+    auto told = co_await notices_->send(NoticeKind::Failure, message, message.failed);
+    if (!told)
+        log::warning(message.id(), ": cannot queue a non-delivery notification: ", told.error().full_text());
+    for (queue::RecipientOutcome& outcome : message.failed) {
+        if (!told) {
+            message.deferred.push_back(std::move(outcome));
+            continue;
         }
-        message.failed.clear();
+        message.states[outcome.index] = RecipientState::Bounced;
+        if (message.states.size() > 1)
+            pool_->mark(message.number, outcome.index, RecipientState::Bounced);
     }
-    if (!message.delivered.empty()) {
-        auto told = co_await notices_->send(NoticeKind::Success, message, message.delivered);
-        if (!told)
-            log::warning(message.id(), ": cannot queue a delivery status notification: ", told.error().full_text());
-        message.delivered.clear();
-    }
+    message.failed.clear();
 }
 
 Task<void> Scheduler::warn_sender(Message& message)
@@ -220,15 +269,17 @@ void Scheduler::put_to_wait(Message& message, int64_t now_us)
     record.flushed = false;
     record.requeue = message.orders.requeue; // when qmgr ends before it was
     // One whose attempt was cut short, by the end of qmgr, is due at once.
-    const bool tried = !message.deferred.empty();
+    const bool tried = !message.deferred.empty() || message.not_told;
     record.next_us = tried ? settings_.retry.next_attempt_us(message.envelope.arrival_us, now_us) : now_us;
     for (uint32_t index = 0; index < message.states.size(); ++index) {
-        if (!message.pending(index))
+        if (!message.unfinished(index))
             continue;
         WaitingRecipient recipient;
         recipient.index = index;
         recipient.address = message.recipients[index].address;
         recipient.original = message.recipients[index].original;
+        if (queue::is_untold(message.states[index]))
+            recipient.reason = "delivered; the sender, who asked for it, is still to be told";
         record.recipients.push_back(std::move(recipient));
     }
     add_reasons(record, message.deferred, earlier);

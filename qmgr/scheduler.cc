@@ -5,6 +5,7 @@
 
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
+#include "lib/queue/queue_id.h"
 
 #include <algorithm>
 #include <utility>
@@ -86,18 +87,13 @@ Task<void> Scheduler::conclude(Message& message)
         return std::any_of(message.states.begin(), message.states.end(),
                            [](auto state) { return !queue::is_settled(state); });
     };
-    if (message.orders.requeue && !message.orders.remove && something_left()) {
-        auto new_id = co_await notices_->requeue(message);
-        if (new_id)
-            log::info(message.id(), ": requeued as ", *new_id);
-        else
-            log::warning(message.id(), ": cannot be requeued: ", new_id.error().full_text());
-        message.orders.remove = bool(new_id);
-        message.orders.requeue = false;
-    }
+    if (!message.orders.remove)
+        co_await tell_success(message);
+    if (message.orders.requeue && !message.orders.remove && something_left())
+        co_await requeue(message);
     expire_when_old(message, now_us);
     if (!message.orders.remove)
-        co_await tell_sender(message);
+        co_await tell_failure(message);
     if (!message.orders.remove && settings_.retry.warning_due(message.envelope.arrival_us, now_us))
         co_await warn_sender(message);
     if (message.orders.remove || !something_left())
@@ -106,10 +102,29 @@ Task<void> Scheduler::conclude(Message& message)
         put_to_wait(message, wall_clock_us());
 }
 
+Task<void> Scheduler::requeue(Message& message)
+{
+    message.orders.requeue = false;
+    if (message.not_told) { // the copy has only those that are to be tried
+        log::warning(message.id(), ": cannot be requeued: its sender could not be told of what was delivered");
+        co_return;
+    }
+    auto new_id = co_await notices_->requeue(message);
+    if (new_id)
+        log::info(message.id(), ": requeued as ", *new_id);
+    else
+        log::warning(message.id(), ": cannot be requeued: ", new_id.error().full_text());
+    message.orders.remove = message.orders.remove || new_id;
+}
+
 // ---- admission
 
 void Scheduler::message_found(queue::StoredMessage message, queue::Arrival how)
 {
+    if (scanning_ && !message.successor.empty())
+        requeued_.emplace_back(message.number, message.id(), message.successor);
+    else if (was_requeued(message.number, message.id(), message.successor))
+        return;
     // One that was tried before has its reasons in the index.
     if (scanning_ && (how == queue::Arrival::Scanned || message.known)) {
         note_scanned(message);
@@ -187,10 +202,25 @@ void Scheduler::note_scanned(const queue::StoredMessage& message)
         index_.put(fresh);
 }
 
+// An earlier qmgr died between the new message's commit and the end of the old one.
+bool Scheduler::was_requeued(uint64_t number, const std::string& id, const std::string& successor)
+{
+    const auto other = queue::number_of(successor);
+    if (!other || !pool_->is_live(*other, successor) || !pool_->is_live(number, id))
+        return false;
+    log::info(id, ": requeued as ", successor);
+    pool_->retire(number);
+    index_.erase(number);
+    log::info(id, ": removed");
+    return true;
+}
+
 // What the index knows and the scan has not found is gone.
 void Scheduler::scan_ended()
 {
     scanning_ = false;
+    for (const Requeued& one : std::exchange(requeued_, std::vector<Requeued>()))
+        (void)was_requeued(one.number, one.id, one.successor); // else it was not, and waits as before
     std::sort(scanned_.begin(), scanned_.end());
     uint64_t after = 0;
     for (auto records = index_.heads(after, prune_batch); !records.empty(); records = index_.heads(after, prune_batch)) {
@@ -295,6 +325,7 @@ void Scheduler::begin(queue::StoredMessage stored, const WaitingMessage* record,
     message.orders.expire = expire;
     message.orders.requeue = orders.requeue || (record && record->requeue);
     message.active_us = wall_clock_us();
+    message.untold = still_untold(message);
     message.weight = weight(message.recipients.size());
     recipients_in_core_ += message.weight;
     active_.emplace(number, std::move(owned));

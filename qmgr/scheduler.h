@@ -56,6 +56,9 @@ public:
     std::string text;
 };
 
+// What the file knows of recipients whose sender is still to be told of their delivery: without what the host said.
+std::vector<queue::RecipientOutcome> still_untold(const Message& message);
+
 class SchedulerCounters {
 public:
     SchedulerCounters() = default;
@@ -105,6 +108,7 @@ private:
     bool has_room(size_t recipients) const;
     size_t room_for_waiting() const;
     void note_scanned(const queue::StoredMessage& message);
+    bool was_requeued(uint64_t number, const std::string& id, const std::string& successor);
     void put_record(const WaitingMessage& record);
     void admit_soon();
     void admit_due();
@@ -125,7 +129,9 @@ private:
     void hand_to_transport(Message& message, Placement& placement);
     Transport& transport(const std::string& name);
     Task<void> conclude(Message& message);
-    Task<void> tell_sender(Message& message);
+    Task<void> tell_success(Message& message);
+    Task<void> tell_failure(Message& message);
+    Task<void> requeue(Message& message);
     Task<void> warn_sender(Message& message);
     void expire_when_old(Message& message, int64_t now_us);
     void put_to_wait(Message& message, int64_t now_us);
@@ -161,6 +167,17 @@ private:
     std::unordered_map<uint64_t, std::unique_ptr<Message>> active_;
     std::unordered_map<uint64_t, Orders> loading_; // on their way from the index to the active set
     std::vector<uint64_t> scanned_;
+    class Requeued { // perhaps: when the scan finds the other as well
+    public:
+        Requeued(uint64_t its_number, std::string its_id, std::string its_successor)
+            : number(its_number), id(std::move(its_id)), successor(std::move(its_successor))
+        {
+        }
+        uint64_t number;
+        std::string id;
+        std::string successor;
+    };
+    std::vector<Requeued> requeued_;
     std::deque<GivenBack> given_back_; // a dead destination gives back thousands at once
     bool deferring_ = false;
     size_t recipients_in_core_ = 0;

@@ -75,6 +75,7 @@ Result<Settings> Settings::from_config(const config::Config& config)
     settings.retry.bounce_lifetime_s = config.duration("bounce_queue_lifetime").whole_seconds();
     settings.retry.delay_warning_s = config.duration("delay_warning_time").whole_seconds();
     settings.defer_transports = config.list("defer_transports");
+    settings.default_filter_nexthop = config.text("default_filter_nexthop");
     settings.soft_bounce = config.boolean("soft_bounce");
     settings.notices = notices_from(config);
     settings.pool.slot_size = static_cast<uint64_t>(config.number("queue_slot_size"));

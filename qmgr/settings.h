@@ -61,6 +61,7 @@ public:
     size_t recipient_limit = 20000;
     RetrySchedule retry;
     std::vector<std::string> defer_transports;
+    std::string default_filter_nexthop; // "": the recipient's domain
     bool soft_bounce = false;
     Notices notices;
     queue::SlotPoolLimits pool;

@@ -37,7 +37,7 @@ Task<Transaction::End> Transaction::run()
     if (open_.empty() || refuse_before_sending())
         co_return End::Over;
     if (settings_.send_xforward && !session_.features().xforward.empty())
-        xforward_ = xforward_commands(request_.envelope, session_.features().xforward);
+        xforward_ = smtp::xforward_commands(request_.envelope, session_.features().xforward);
     const bool reused = session_.messages++ > 0;
     const bool answered = co_await exchange_commands();
     if (!answered) {

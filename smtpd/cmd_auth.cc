@@ -97,10 +97,9 @@ sasl::AuthRequest Session::auth_request(std::string_view mechanism)
     // For EXTERNAL: what smtpd_tls_CAfile and its like vouch for.
     if (tls_ && tls_->info().trust >= tls::PeerTrust::Trusted)
         request.certificate_user = tls_->info().login_name;
-    const net::SocketAddress local = net::SocketAddress::local_of(chat_.stream().fd());
-    if (local.port != 0) {
-        request.local_address = local.ip.unmapped().to_text();
-        request.local_port = local.port;
+    if (client_.server_port != 0) {
+        request.local_address = client_.server_ip.to_text();
+        request.local_port = client_.server_port;
     }
     return request;
 }

@@ -65,6 +65,9 @@ Session::Answer Session::hello(std::string_view name, std::string_view protocol)
         }
     }
     protocol_ = protocol;
+    auto refused = co_await milters_helo();
+    if (refused)
+        co_return std::move(*refused);
     if (simple)
         co_return smtp::Reply(250, "", server_.settings.hostname);
     co_return co_await ehlo_reply();

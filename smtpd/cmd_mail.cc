@@ -64,6 +64,11 @@ Session::Answer Session::cmd_mail(const smtp::CommandLine& line)
             co_return std::move(*denied);
         }
     }
+    auto refused = co_await milters_mail(line.argument());
+    if (refused) {
+        reset_mail();
+        co_return std::move(*refused);
+    }
     co_return smtp::Reply(250, "2.1.0", "Ok");
 }
 

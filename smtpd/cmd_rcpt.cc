@@ -5,6 +5,8 @@
 #include "lib/queue/rewrite.h"
 #include "lib/smtp/command.h"
 #include "smtpd/evaluation.h"
+#include "smtpd/greylist.h"
+#include "smtpd/screened_client.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
 
@@ -45,6 +47,13 @@ Session::Answer Session::cmd_rcpt(const smtp::CommandLine& line)
     if (too_many)
         co_return std::move(*too_many);
     auto denied = co_await check_recipient(recipient);
+    if (!denied)
+        denied = co_await limit_sending(recipient);
+    if (denied) {
+        co_await milters_refused_rcpt(line.argument(), recipient, *denied);
+        co_return std::move(*denied);
+    }
+    denied = co_await milters_rcpt(line.argument(), recipient);
     if (denied)
         co_return std::move(*denied);
 
@@ -52,6 +61,11 @@ Session::Answer Session::cmd_rcpt(const smtp::CommandLine& line)
     accepted.original = std::move(recipient.given);
     accepted.orcpt = std::move(command.orcpt);
     accepted.notify = command.notify;
+    if (server_.proxy) {
+        auto refused = co_await offer_to_filter(accepted);
+        if (refused)
+            co_return std::move(*refused);
+    }
     mail_->envelope.recipients.push_back(std::move(accepted));
     mail_->recipient.clear();
     co_return smtp::Reply(250, "2.1.5", "Ok");
@@ -70,10 +84,14 @@ Task<std::optional<smtp::Reply>> Session::count_recipient()
 
 Task<std::optional<smtp::Reply>> Session::check_recipient(const Mailbox& recipient)
 {
+    if (const smtp::Reply* refusal = screened_ ? screened_->refusal() : nullptr)
+        co_return refuse(Verdict::refuse(refusal->code, refusal->dsn, refusal->text), where_, &recipient);
     const Case asked = make_case(where_, &recipient);
     Actions actions;
     Evaluation evaluation(asked, actions);
     Verdict verdict = co_await judge_recipient(evaluation);
+    if (!verdict.refused() && server_.greylist)
+        verdict = co_await server_.greylist->judge(asked);
     if (verdict.refused())
         co_return refuse(verdict, where_, &recipient);
     if (mail_) // VRFY asks as well
@@ -100,7 +118,7 @@ Task<Verdict> Session::judge_recipient(Evaluation& evaluation)
         if (verdict.refused())
             co_return verdict;
     }
-    if (settings.reject_unlisted_recipient && !settings.no_unknown_recipient_checks) {
+    if (settings.reject_unlisted_recipient && !settings.overrides.no_unknown_recipient_checks) {
         Verdict verdict = co_await evaluation.judge_unlisted(Subject::Recipient);
         if (verdict.refused())
             co_return verdict;

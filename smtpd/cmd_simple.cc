@@ -61,8 +61,11 @@ Session::Answer Session::cmd_help(const smtp::CommandLine&)
     co_return smtp::Reply(214, "2.0.0", names);
 }
 
-Session::Answer Session::cmd_unknown(const smtp::CommandLine&)
+Session::Answer Session::cmd_unknown(const smtp::CommandLine& line)
 {
+    auto refused = co_await milters_unknown(line.line);
+    if (refused)
+        co_return std::move(*refused);
     co_return smtp::Reply(502, "5.5.2", "Error: command not recognized");
 }
 

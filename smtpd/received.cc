@@ -37,7 +37,10 @@ std::string received_header(const ReceivedFacts& facts)
     const bool extended = facts.smtputf8 || lmtp || facts.protocol == "ESMTP";
     const std::string_view protocol = !facts.smtputf8 ? facts.protocol : lmtp ? "UTF8LMTP" : "UTF8SMTP";
     append_to(text, "by ", facts.hostname, " (", facts.mail_name, ") with ", protocol,
-              facts.encrypted && extended ? "S" : "", facts.authenticated && extended ? "A" : "", " id ", facts.queue_id, "\r\n\t");
+              facts.encrypted && extended ? "S" : "", facts.authenticated && extended ? "A" : "");
+    if (!facts.queue_id.empty())
+        append_to(text, " id ", facts.queue_id);
+    text.append("\r\n\t");
     if (!facts.only_recipient.empty())
         append_to(text, "for <", facts.only_recipient, ">");
     append_to(text, "; ", mail::format_date(facts.arrival_us), "\r\n");

@@ -11,6 +11,7 @@
 #include "lib/base/time.h"
 #include "lib/event/byte_stream.h"
 #include "lib/event/task.h"
+#include "lib/milter/protocol.h"
 #include "lib/sasl/auth_protocol.h"
 #include "lib/smtp/chat.h"
 #include "lib/smtp/command.h"
@@ -26,6 +27,9 @@
 #include <string>
 #include <string_view>
 
+namespace posthouse::milter {
+struct Verdict;
+}
 namespace posthouse::table {
 class MatchList;
 }
@@ -37,7 +41,9 @@ class TlsStream;
 
 namespace posthouse::smtpd {
 
+class ScreenedClient;
 struct Server;
+struct SessionMilters;
 struct TlsSettings;
 
 // What XFORWARD said about the client of a host before us; for log and envelope only.
@@ -62,6 +68,9 @@ public:
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
+    // Before serve(): of a client that screening has not done with.
+    void watch_client(std::unique_ptr<ScreenedClient> client);
+
     // Greets, converses, logs. Returns when the connection is over.
     Task<void> serve();
 
@@ -76,8 +85,9 @@ private:
         Junk = 2,       // does nothing for mail: counts towards smtpd_junk_command_limit
         EndsSession = 4,
         BeforeTls = 8,  // also where TLS is required
-        SmtpOnly = 16,
-        LmtpOnly = 32,
+        NotRefused = 16, // of no use to a client that milters have refused
+        SmtpOnly = 32,
+        LmtpOnly = 64,
     };
     using Answer = Task<Result<smtp::Reply>>;
     struct Command {
@@ -98,6 +108,7 @@ private:
         {
         }
         bool take(const smtp::Attribute& attribute); // false for a value that cannot be
+        bool take_server_address(std::string_view value);
         void forget_old_name();
 
         Client client;
@@ -119,11 +130,20 @@ private:
     Answer execute(const Command& command, const smtp::CommandLine& line);
     std::optional<smtp::Reply> refuse_early(const Command& command, const smtp::CommandLine& line);
     const Command& find_command(std::string_view verb) const;
+    bool improperly_pipelined(const Command& command, const smtp::CommandLine& line) const;
+    Task<bool> is_foreign(const smtp::CommandLine& line, table::MatchList& forbidden);
     bool knows(const Command& command) const;
     bool extended() const { return protocol_ == "ESMTP" || protocol_ == "LMTP"; }
     void count(const Command& command, const smtp::Reply& reply);
     Task<bool> limits_apply();
     Task<bool> legacy_line_ends();
+
+    // session_screening.cc
+    Task<std::optional<smtp::Reply>> screen(const Command& command, const smtp::CommandLine& line);
+    std::optional<smtp::Reply> exceeds_screening_limits(const smtp::CommandLine& line);
+    Duration command_time() const;
+    void pass_screening();
+    void end_screening(const Result<void>& ended);
 
     // command_filter.cc
     Task<std::optional<smtp::Reply>> filter_command(smtp::CommandLine& line);
@@ -178,6 +198,7 @@ private:
     Task<std::optional<smtp::Reply>> count_recipient();
     Task<std::optional<smtp::Reply>> check_recipient(const Mailbox& recipient);
     Task<Verdict> judge_recipient(Evaluation& evaluation);
+    Task<std::optional<smtp::Reply>> limit_sending(const Mailbox& recipient); // sending_limits.cc
     std::optional<smtp::Reply> check_characters(std::string_view address, bool smtputf8) const;
 
     // cmd_data.cc, cmd_bdat.cc, message.cc
@@ -186,6 +207,7 @@ private:
     std::optional<smtp::Reply> check_data_order() const;
     Task<std::optional<smtp::Reply>> start_message();
     void fill_envelope();
+    queue::ContentOrigin content_origin() const;
     void apply_actions();
     void log_client() const;
     std::string trace_headers(int64_t arrival_us) const;
@@ -197,7 +219,17 @@ private:
     bool refuse_bare_newline();
     smtp::Reply bare_newline_reply() const;
     smtp::Reply failure_reply(const Error& error) const;
+    smtp::Reply intake_failure_reply(const Error& error);
+    smtp::Reply answer_failure(const smtp::Reply& why);
     Deadline data_deadline(Instant started) const;
+
+    // proxied_mail.cc
+    Task<std::optional<smtp::Reply>> offer_to_filter(const mail::Recipient& recipient);
+    Task<std::optional<smtp::Reply>> start_proxied();
+    Task<void> take_proxied(std::string_view piece);
+    Task<smtp::Reply> finish_proxied();
+    void warn_of_lost_actions() const;
+    void log_filter_reply(const smtp::Reply& reply);
 
     // cmd_simple.cc
     Answer cmd_rset(const smtp::CommandLine& line);
@@ -216,6 +248,23 @@ private:
     Answer cmd_xforward(const smtp::CommandLine& line);
     Task<bool> listed(table::MatchList& hosts); // this connection's real client
 
+    // session_milters.cc: what milters hear, and what they say to it
+    class MilterMacros;
+    Task<std::optional<smtp::Reply>> milters_connect();
+    Task<std::optional<smtp::Reply>> milters_helo();
+    Task<std::optional<smtp::Reply>> milters_mail(std::string_view argument);
+    Task<std::optional<smtp::Reply>> milters_rcpt(std::string_view argument, const Mailbox& recipient);
+    Task<void> milters_refused_rcpt(std::string_view argument, const Mailbox& recipient, const smtp::Reply& reply);
+    Task<std::optional<smtp::Reply>> milters_data();
+    Task<std::optional<smtp::Reply>> milters_unknown(std::string_view line);
+    Task<std::optional<smtp::Reply>> milters_message(smtp::ContentFacts& facts);
+    std::optional<smtp::Reply> milters_standing_refusal() const;
+    std::unique_ptr<queue::NewMessage> hold_for_milters(std::unique_ptr<queue::NewMessage> message);
+    void milters_abort();
+    Task<void> find_route(MilterMacros& macros, std::string address, milter::Stage stage);
+    std::optional<smtp::Reply> heed_milters(const milter::Verdict& verdict, std::string_view where,
+                                            const Mailbox* recipient = nullptr);
+
     // restrictions, for all commands
     Case make_case(std::string_view where, const Mailbox* recipient = nullptr);
     Task<std::optional<smtp::Reply>> judge_stage(Stage stage, std::string_view where);
@@ -233,7 +282,9 @@ private:
     Login login_;
     std::unique_ptr<tls::TlsStream> tls_; // over the stream that the session began with
     std::unique_ptr<Transaction> mail_;
+    std::unique_ptr<SessionMilters> milters_; // null: none, for this client
     std::unique_ptr<Forwarded> forwarded_;
+    std::unique_ptr<ScreenedClient> screened_; // null: as most, it is not looked at further
     std::unique_ptr<Actions> standing_actions_; // of client and HELO checks that were not delayed
     std::optional<bool> in_mynetworks_;
     std::optional<bool> legacy_line_ends_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/base/time.h"
+#include "lib/queue/override_options.h"
 
 #include <cstdint>
 #include <string>
@@ -94,8 +95,7 @@ struct Settings {
     bool soft_bounce; // every 5xx becomes 4xx
     bool client_port_logging;
     bool hide_client_session;
-    bool no_address_mappings;
-    bool no_unknown_recipient_checks;
+    queue::OverrideOptions overrides;
     BareNewline forbid_bare_newline;
     int bare_newline_reject_code;
     uint32_t discard_ehlo_keywords;

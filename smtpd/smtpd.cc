@@ -28,6 +28,9 @@ DESCRIPTION
 	mechanism. permit_sasl_authenticated and the reject_..._sender_login_mismatch restrictions say what a
 	login is good for.
 
+	Where master.cf(5) names postscreen as the program, new clients are screened, as the postscreen_ parameters
+	say. A proxy in front may name its clients with the PROXY protocol (smtpd_upstream_proxy_protocol).
+
 	Under the name lmtpd it speaks LMTP, for programs of this host that have mail to be delivered and wait for
 	the result, on a UNIX socket or on an inet one that is not port 25:
 
@@ -44,7 +47,8 @@ DESCRIPTION
 	they hear when they are refused.
 
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
-	other systems does it, by the same process, while it arrives.
+	other systems does it, and looked into (header_checks(5)), by the same process, while it arrives.
+	With smtpd_proxy_filter, mail goes to a filter that speaks SMTP, whose answers are the client's.
 
 STANDARDS
 	RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 2034 and 3463 (enhanced status codes), RFC 2920 (pipelining),
@@ -67,11 +71,12 @@ DIAGNOSTICS
 	Problems and transactions are logged in Postfix's form, one line an event: connect, disconnect with
 	the commands that were given, client=, and NOQUEUE: reject: for what is refused. With
 	smtpd_tls_loglevel = 1, a line for each TLS session; a handshake that fails is logged in any case.
+	What screening sees of a client is in the words of postscreen: CONNECT, PASS NEW, PREGREET, DNSBL rank.
 	A login that fails is a warning, and so is an authentication service that is not there: AUTH is not
 	offered then, and answered 454.
 
 SEE ALSO
-	master(8), qmgr(8), postconf(5), access(5), master.cf(5)
+	master(8), qmgr(8), postconf(5), access(5), header_checks(5), master.cf(5)
 */
 #include "lib/event/byte_stream.h"
 #include "lib/event/loop.h"
@@ -80,9 +85,11 @@ SEE ALSO
 #include "lib/service/service.h"
 #include "lib/service/stop_times.h"
 #include "lib/table/table.h"
+#include "smtpd/screening.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
+#include "smtpd/upstream_proxy.h"
 
 namespace posthouse::smtpd {
 
@@ -102,6 +109,8 @@ public:
 
 private:
     static Task<void> watch_tables(service::Context& context, Server& server);
+    static Task<void> converse(Server& server, ByteStream& stream, const Ends& ends,
+                               std::unique_ptr<ScreenedClient> screened);
     static Task<void> stop_receiving(service::Context& context, Server& server);
 
     const bool lmtp_;
@@ -118,12 +127,17 @@ Result<void> SmtpdProgram::prepare(service::Context& context)
         return std::move(server.error());
     server_ = std::move(*server);
     server_->lmtp = lmtp_;
+    server_->counters.share(context.shared_memory());
     if (TlsService::wanted(context.config)) {
         auto tls = TlsService::open(context.config, context.service_name, tables);
         if (!tls)
             return std::move(tls.error());
         (*tls)->start_courier();
         server_->tls = std::move(*tls);
+    }
+    if (server_->screening) {
+        if (auto opened = server_->screening->open_cache(context.config); !opened)
+            log::warning("postscreen_cache_map: ", opened.error().full_text(), ": every client is new each time");
     }
     for (const Error& fault : server_->restrictions->faults())
         log::error(fault.full_text(), ": clients are put off with 451 4.3.5");
@@ -178,8 +192,29 @@ Task<void> SmtpdProgram::stop_receiving(service::Context& context, Server& serve
 Task<void> SmtpdProgram::serve(service::Context& context, UniqueFd connection, net::SocketAddress peer, size_t)
 {
     Socket stream(context.loop, std::move(connection));
-    Client client(peer);
-    Session session(*server_, stream, std::move(client));
+    Ends ends(std::move(peer), net::SocketAddress::local_of(stream.fd()));
+    if (server_->upstream_proxy) {
+        auto told = co_await server_->upstream_proxy->ask(stream, ends);
+        if (!told)
+            co_return;
+        ends = std::move(*told);
+    }
+    std::unique_ptr<ScreenedClient> screened;
+    if (server_->screening && !ends.client.is_unix()) {
+        auto admission = co_await server_->screening->admit(stream, ends);
+        if (!admission.admitted)
+            co_return;
+        screened = std::move(admission.client);
+    }
+    co_await converse(*server_, stream, ends, std::move(screened));
+}
+
+// A coroutine of its own: a client that waits to be admitted needs no session.
+Task<void> SmtpdProgram::converse(Server& server, ByteStream& stream, const Ends& ends,
+                                  std::unique_ptr<ScreenedClient> screened)
+{
+    Session session(server, stream, Client(ends));
+    session.watch_client(std::move(screened));
     co_await session.serve();
 }
 
@@ -195,8 +230,8 @@ std::unique_ptr<service::Program> make_lmtpd()
 
 // All that it may do once it serves: its sockets, DNS, and the queue manager's socket by name.
 constexpr service::Sandbox sandbox = {.dns = true};
-constexpr service::Spec smtpd_spec = {.program = "smtpd", .resolver = true, .sandbox = sandbox};
-constexpr service::Spec lmtpd_spec = {.program = "lmtpd", .resolver = true, .sandbox = sandbox};
+constexpr service::Spec smtpd_spec = {.program = "smtpd", .resolver = true, .shared_memory = true, .sandbox = sandbox};
+constexpr service::Spec lmtpd_spec = {.program = "lmtpd", .resolver = true, .shared_memory = true, .sandbox = sandbox};
 
 } // namespace
 

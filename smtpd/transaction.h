@@ -7,6 +7,7 @@
 #include "lib/smtp/data_reader.h"
 #include "lib/smtp/reply.h"
 #include "smtpd/evaluation.h"
+#include "smtpd/proxy_filter.h"
 #include "smtpd/verdict.h"
 
 #include <cstdint>
@@ -14,6 +15,8 @@
 #include <optional>
 
 namespace posthouse::smtpd {
+
+class HeldMessage;
 
 struct Transaction {
     Mailbox sender;
@@ -25,9 +28,13 @@ struct Transaction {
     // From DATA or the first BDAT on.
     bool chunking = false;
     std::unique_ptr<queue::Intake> intake; // null again once the content has failed
+    std::unique_ptr<ProxyFilter> proxy;    // in its place; from the first recipient on
     std::string queue_id;
+    HeldMessage* held = nullptr; // within `intake`, when milters see the message at its end
+    size_t trace_size = 0; // bytes of our own header fields, which come first
     smtp::DataReader reader;
     std::optional<smtp::Reply> failure; // what will be answered at the end of the content
+    bool failure_logged = false;        // by the content check that wants it
     bool bare_newline_noted = false;    // once in the log is enough
 };
 

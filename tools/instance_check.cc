@@ -3,6 +3,7 @@
 
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
+#include "lib/base/file.h"
 #include "lib/config/params.h"
 #include "lib/config/settings.h"
 #include "lib/event/loop.h"
@@ -15,6 +16,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <set>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace posthouse::tools {
@@ -96,16 +98,19 @@ bool names_tables(const config::Parameter& parameter)
 
 bool read_instance(Instance& instance, std::vector<Fault>& faults)
 {
-    auto config = config::Config::load_with_faults(instance.directory, config::Overrides(), faults);
+    auto config = config::Config::load_what_is_sound(instance.directory, config::Overrides(), faults);
     if (!config)
         return false;
     instance.config = std::move(*config);
     const bool good = config::usable(faults);
-    auto services = config::load_master_cf(instance.directory, *instance.config, faults);
+    std::vector<Fault> found;
+    auto services = config::load_sound_services(instance.directory, *instance.config, found);
+    instance.services_complete = config::usable(found);
+    faults.insert(faults.end(), found.begin(), found.end());
     if (!services)
         return false;
     instance.services = std::move(*services);
-    return good;
+    return good && instance.services_complete;
 }
 
 void check_essentials(const Instance& instance, std::vector<Fault>& faults)
@@ -138,14 +143,54 @@ void check_maildrop(const Instance& instance, std::vector<Fault>& faults)
 
 } // namespace
 
+namespace {
+
+// Parameters whose files hold, or may hold, a private key.
+constexpr std::string_view key_parameters[] = {
+    "smtpd_tls_chain_files", "smtpd_tls_cert_file", "smtpd_tls_key_file", "smtpd_tls_eccert_file", "smtpd_tls_eckey_file",
+    "smtp_tls_chain_files",  "smtp_tls_cert_file",  "smtp_tls_key_file",  "smtp_tls_eccert_file",  "smtp_tls_eckey_file",
+};
+constexpr size_t longest_key_file = 1 << 20;
+
+bool holds_key(const std::string& path)
+{
+    const auto text = read_file(path, longest_key_file);
+    return text && text->find("PRIVATE KEY-----") != std::string::npos;
+}
+
+// Each file once, where it is named first.
+void check_keys(const Instance& instance, std::vector<Fault>& faults)
+{
+    std::set<std::string> seen;
+    const auto look = [&](const Fault& where, const std::string& value) {
+        for (const std::string& path : config::split_list(value)) {
+            struct stat about {};
+            if (!seen.insert(path).second || ::stat(path.c_str(), &about) != 0 || (about.st_mode & S_IROTH) == 0
+                || !holds_key(path))
+                continue;
+            faults.push_back(where);
+            faults.back().text = cat(path, ": everybody may read this private key; chmod o-r ", path);
+            faults.back().warning = true;
+        }
+    };
+    for (const std::string_view name : key_parameters)
+        if (instance.config->is_set(name))
+            look(instance.config->fault_of(name, ""), instance.config->text(name));
+    for (const config::Service& service : instance.services)
+        for (const auto& [name, value] : service.overrides.pairs())
+            if (std::find(std::begin(key_parameters), std::end(key_parameters), name) != std::end(key_parameters))
+                look({master_cf_of(instance), service.line, cat(service.name, ": -o ", name), ""},
+                     instance.config->expand(value));
+}
+
+} // namespace
+
 void check_surroundings(const Instance& instance, std::vector<Fault>& faults)
 {
     for (const config::Notice& notice : config::later_features_set(*instance.config))
         faults.push_back({notice.file, notice.line, notice.parameter, notice.text, true});
-    for (const config::Service& service : instance.services)
-        if (service.use != config::ProgramUse::Run)
-            faults.push_back({master_cf_of(instance), service.line, service.name,
-                              cat("this entry is not used: ", service.note), true});
+    for (std::string& text : config::entries_left_out(instance.services))
+        faults.push_back({master_cf_of(instance), 0, "", std::move(text), true});
     for (std::string& text : service::missing_confinement())
         faults.push_back({"", 0, "", std::move(text), true});
     auto found = service::check_directories(*instance.config);
@@ -154,6 +199,7 @@ void check_surroundings(const Instance& instance, std::vector<Fault>& faults)
     for (std::string& text : *found)
         faults.push_back({"", 0, "", std::move(text)});
     check_maildrop(instance, faults);
+    check_keys(instance, faults);
 }
 
 void check_programs(const Instance& instance, std::vector<Fault>& faults)
@@ -220,9 +266,10 @@ void check_domains(const Instance& instance, std::vector<Fault>& faults)
 
 void check_sense(const Instance& instance, std::vector<Fault>& faults)
 {
-    if (!has_service(instance, "qmgr"))
+    if (instance.services_complete && !has_service(instance, "qmgr"))
         faults.push_back({master_cf_of(instance), 0, "", "expected a service qmgr: without it no mail is taken"});
-    check_transports(instance, faults);
+    if (instance.services_complete)
+        check_transports(instance, faults);
     check_domains(instance, faults);
     if (instance.config->text("myhostname").find('.') == std::string::npos)
         faults.push_back(instance.config->fault_of("myhostname", "expected a name with a domain, as in DNS", true));

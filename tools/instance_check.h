@@ -13,8 +13,9 @@ namespace posthouse::tools {
 
 struct Instance {
     std::string directory;
-    std::unique_ptr<config::Config> config; // also with faults: see Config::load_with_faults
-    std::vector<config::Service> services;
+    std::unique_ptr<config::Config> config; // what is sound of main.cf: see Config::load_what_is_sound
+    std::vector<config::Service> services;  // those without a fault
+    bool services_complete = true;          // that is, all
     const std::string& queue() const { return config->text("queue_directory"); }
 };
 

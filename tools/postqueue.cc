@@ -11,7 +11,8 @@ DESCRIPTION
     -f       try to deliver all deferred mail now; destinations that were found dead get another chance
     -i ID    try to deliver this one deferred message now
     -j       list the queue as JSON, one object a line: queue_name, queue_id, arrival_time, message_size,
-             forced_expire, sender, recipients (address, orig_address when it differs, delay_reason)
+             forced_expire, sender, recipients (address, orig_address when it differs, delay_reason). What waits in
+             maildrop for pickup(8) has the queue_name maildrop, and its file's name as queue_id
     -p       list the queue as a table. After the queue ID: * being delivered, ! on hold, # to be expired.
              In parentheses before the recipients: why they wait
     -s SITE  try to deliver all mail for this domain now

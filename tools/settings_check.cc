@@ -96,10 +96,14 @@ std::vector<std::string> command_line(const Instance& instance, const config::Se
     return words;
 }
 
-// "PARAMETER: what is wrong", placed where the parameter was set.
+// "PARAMETER: what is wrong", or "PARAMETER = FILE: what is wrong", placed where the parameter was set.
 Fault placed(const Instance& instance, const config::Service& service, std::string_view said)
 {
-    const std::string name(said.substr(0, said.find(':')));
+    const size_t colon = said.find(':');
+    const size_t equals = said.find(" = ");
+    if (equals < colon && instance.config->is_set(said.substr(0, equals)))
+        return instance.config->fault_of(said.substr(0, equals), std::string(said.substr(equals + 3)));
+    const std::string name(said.substr(0, colon));
     const auto& pairs = service.overrides.pairs();
     const bool overridden = std::any_of(pairs.begin(), pairs.end(), [&](const auto& pair) { return pair.first == name; });
     if (name.size() + 2 < said.size() && !overridden && instance.config->is_set(name))
@@ -120,6 +124,7 @@ void check_settings(const Instance& instance, std::vector<Fault>& faults)
         if (!known && told.insert(fault.to_text()).second)
             faults.push_back(std::move(fault));
     };
+    const std::string no_services = cat(master_cf_of(instance), ": not usable");
     for (const config::Service& service : instance.services) {
         if (service.use != config::ProgramUse::Run)
             continue;
@@ -130,7 +135,8 @@ void check_settings(const Instance& instance, std::vector<Fault>& faults)
             continue; // check_programs says it
         const Answer answer = ask(path, command_line(instance, service));
         for (const std::string_view said : ascii::split(answer.text, "\n"))
-            tell(placed(instance, service, said));
+            if (instance.services_complete || said != no_services) // of which the faults were told
+                tell(placed(instance, service, said));
         if (!answer.ended)
             tell({master_cf_of(instance), service.line, service.name,
                   cat(path, " could not say whether its settings are sound"), true});

@@ -3,6 +3,7 @@
 
 #include "lib/base/cat.h"
 #include "lib/ipc/channel.h"
+#include "lib/queue/drop_listing.h"
 #include "tools/control_client.h"
 #include "tools/queue_report.h"
 #include "tools/queue_scan.h"
@@ -46,6 +47,18 @@ void warn_when_full(const config::Config& config, std::string_view program)
                               " bytes left, no mail is taken below ", wanted));
 }
 
+// As far as the caller may look into it: whoever may only put something there sees nothing.
+template <class Show>
+void show_maildrop(const std::string& queue_directory, const Show& show)
+{
+    const auto names = queue::list_drops(queue_directory);
+    if (!names)
+        return;
+    for (const std::string& name : *names)
+        for (const queue::ListEntry& entry : queue::listed_drop(queue_directory, name))
+            show(entry);
+}
+
 } // namespace
 
 int show_queue(const config::Config& config, ListingStyle style, std::string_view program)
@@ -77,6 +90,7 @@ int show_queue(const config::Config& config, ListingStyle style, std::string_vie
                                  : cat("fatal: Queue report unavailable - mail system is down (", why, ")"));
         if (!listed)
             return EX_UNAVAILABLE;
+        show_maildrop(config.text("queue_directory"), show);
     }
     if (!listed) {
         complain(program, cat("fatal: ", listed.error().full_text()));

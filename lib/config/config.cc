@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstdlib>
+#include <set>
 
 namespace posthouse::config {
 
@@ -43,6 +44,22 @@ Duration as_duration(const Parameter& parameter, std::string_view value)
 {
     want_kind(parameter, {Kind::Time}, "a time");
     return time_value(parameter, value);
+}
+
+std::string main_cf_of(const std::string& directory) { return directory + "/main.cf"; }
+
+// All that is given, not yet evaluated.
+std::unique_ptr<Settings> read_settings(const std::string& directory, std::string_view main_cf, const Overrides& overrides,
+                                        std::vector<Fault>& faults)
+{
+    auto settings = std::make_unique<Settings>(directory, Host::of_this_machine());
+    settings->add_main_cf(main_cf, main_cf_of(directory), faults);
+    settings->add_overrides(overrides, faults);
+    settings->read_named_files(faults);
+    // What master.cf refers to is in use. That it is missing or faulty is for its own reader to say.
+    if (auto services = read_file(directory + "/master.cf", file_size_limit))
+        settings->note_references(*services);
+    return settings;
 }
 
 } // namespace
@@ -111,23 +128,45 @@ Result<std::unique_ptr<Config>> Config::load(const std::string& directory, const
 Result<std::unique_ptr<Config>> Config::load_with_faults(const std::string& directory, const Overrides& overrides,
                                                          std::vector<Fault>& faults)
 {
-    std::string file = directory + "/main.cf";
-    auto text = read_file(file, file_size_limit);
+    auto text = read_file(main_cf_of(directory), file_size_limit);
     if (!text) {
         faults.push_back({"", 0, "", cat(text.error().full_text(), "; name its directory with -c or MAIL_CONFIG")});
         return std::move(text.error());
     }
     std::vector<Fault> found;
-    auto settings = std::make_unique<Settings>(directory, Host::of_this_machine());
-    settings->add_main_cf(*text, file, found);
-    settings->add_overrides(overrides, found);
-    settings->read_named_files(found);
-    // What master.cf refers to is in use. That it is missing or faulty is for its own reader to say.
-    if (auto services = read_file(directory + "/master.cf", file_size_limit))
-        settings->note_references(*services);
+    auto settings = read_settings(directory, *text, overrides, found);
     settings->evaluate(found);
     faults.insert(faults.end(), found.begin(), found.end());
     return std::unique_ptr<Config>(new Config(std::move(settings)));
+}
+
+Result<std::unique_ptr<Config>> Config::load_what_is_sound(const std::string& directory, const Overrides& overrides,
+                                                           std::vector<Fault>& faults)
+{
+    std::vector<Fault> found;
+    auto config = load_with_faults(directory, overrides, found);
+    faults.insert(faults.end(), found.begin(), found.end());
+    if (!config || usable(found))
+        return config;
+    const std::string file = main_cf_of(directory);
+    auto text = read_file(file, file_size_limit);
+    if (!text)
+        return std::move(text.error());
+    std::set<std::string> dropped;
+    for (bool more = true; more;) {
+        more = false;
+        for (const Fault& fault : found)
+            more = (!fault.warning && dropped.insert(fault.parameter).second) || more;
+        std::vector<Fault> syntax;
+        auto settings = read_settings(directory, *text, overrides, syntax);
+        for (const std::string& name : dropped)
+            (void)settings->drop(name); // or it was none
+        found.clear();
+        settings->evaluate(found);
+        if (usable(found))
+            return std::unique_ptr<Config>(new Config(std::move(settings)));
+    }
+    return Error(ErrorKind::Config, cat(file, ": not usable"));
 }
 
 Result<std::unique_ptr<Config>> Config::parse(std::string_view main_cf, const Overrides& overrides,

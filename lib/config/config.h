@@ -48,6 +48,10 @@ public:
     // further faults and for finding the log; ask it only for text().
     static Result<std::unique_ptr<Config>> load_with_faults(const std::string& directory, const Overrides& overrides,
                                                             std::vector<Fault>& faults);
+    // With faults, and whole all the same: a value that has one is the default, as if it had not been set. For going on
+    // to look for faults of the rest. An Error when main.cf cannot be read, or even so nothing whole comes of it.
+    static Result<std::unique_ptr<Config>> load_what_is_sound(const std::string& directory, const Overrides& overrides,
+                                                              std::vector<Fault>& faults);
     // From text instead of a file, with a made-up host (see Host): for tests and tools.
     static Result<std::unique_ptr<Config>> parse(std::string_view main_cf, const Overrides& overrides,
                                                  std::vector<Fault>& faults);

@@ -15,6 +15,7 @@ namespace posthouse::config {
 namespace {
 
 constexpr size_t column_count = 8; // name type private unpriv chroot wakeup maxproc command
+constexpr const char* postscreen = "postscreen";
 
 struct Token {
     std::string text;
@@ -40,6 +41,7 @@ private:
     void check_name();
     void check_overrides();
     void choose_program();
+    void screen_clients();
     void complain(std::string text, bool warning = false);
 
     const std::string& file_;
@@ -238,16 +240,52 @@ void EntryReader::choose_program()
     // Behind Postfix's postscreen, which hands its clients on; here they stay with one program.
     if (service_.program == "smtpd" && service_.type == ServiceType::Pass) {
         service_.use = ProgramUse::NotNeeded;
-        service_.note = "smtpd screens clients itself";
+        service_.note = "smtpd screens clients itself; what is set here holds for the entry of postscreen";
     }
     const auto& known = known_programs();
     auto at = std::find_if(known.begin(), known.end(),
                            [&](const KnownProgram& program) { return service_.program == program.name; });
     if (at == known.end())
         return;
+    if (service_.program == postscreen)
+        screen_clients();
     service_.use = at->use;
     service_.note = at->note;
     service_.program = at->runs == nullptr ? "" : at->runs;
+}
+
+// postscreen's maxproc of 1 is no limit of the real servers behind it, which are the same processes here; and what it says
+// to the proxies in front of it has nothing to do with what smtpd says to its own.
+void EntryReader::screen_clients()
+{
+    Overrides all;
+    all.add("smtpd_screening_enable", "yes");
+    all.add("smtpd_upstream_proxy_protocol", "");
+    for (const auto& [name, value] : service_.overrides.pairs())
+        all.add(name, value);
+    service_.overrides = std::move(all);
+    service_.process_limit = -1;
+}
+
+// Options of the server that postscreen passes its clients to hold for the service that does both; its own come last.
+void inherit_from_passed_to(const Config& config, std::vector<Service>& services)
+{
+    const std::string& name = config.text("smtpd_service_name");
+    const auto passed_to = std::find_if(services.begin(), services.end(), [&](const Service& service) {
+        return service.name == name && service.type == ServiceType::Pass && service.program == "smtpd";
+    });
+    if (passed_to == services.end())
+        return;
+    for (Service& service : services) {
+        if (service.command.front() != postscreen)
+            continue;
+        Overrides all = passed_to->overrides;
+        for (const auto& [option, value] : service.overrides.pairs())
+            all.add(option, value);
+        service.overrides = std::move(all);
+        if (service.process_limit < 0)
+            service.process_limit = passed_to->process_limit;
+    }
 }
 
 } // namespace
@@ -270,7 +308,7 @@ const std::vector<KnownProgram>& known_programs()
     static const std::vector<KnownProgram> table = {
         {"nqmgr", "qmgr", Run, "an old name of qmgr"},
         {"oqmgr", "qmgr", Run, "there is one scheduler"},
-        {"postscreen", "smtpd", Run, "smtpd screens clients itself"},
+        {postscreen, "smtpd", Run, "smtpd screens clients itself"},
         {"anvil", nullptr, NotNeeded, "smtpd counts by itself"},
         {"bounce", nullptr, NotNeeded, "qmgr writes notices itself"},
         {"cleanup", nullptr, NotNeeded, "whoever takes a message cleans it up"},
@@ -294,13 +332,15 @@ const std::vector<KnownProgram>& known_programs()
     return table;
 }
 
-Result<std::vector<Service>> parse_master_cf(std::string_view text, const std::string& file, const Config& config,
-                                             std::vector<Fault>& faults)
+namespace {
+
+// The good ones.
+std::vector<Service> read_services(std::string_view text, const std::string& file, const Config& config,
+                                   std::vector<Fault>& faults)
 {
-    std::vector<Fault> found;
     std::vector<Service> services;
-    EntryReader reader(file, config, found);
-    for (const LogicalLine& line : logical_lines(text, file, found)) {
+    EntryReader reader(file, config, faults);
+    for (const LogicalLine& line : logical_lines(text, file, faults)) {
         auto service = reader.read(line);
         if (!service)
             continue;
@@ -310,31 +350,72 @@ Result<std::vector<Service>> parse_master_cf(std::string_view text, const std::s
         if (same == services.end()) {
             services.push_back(std::move(*service));
         } else {
-            found.push_back({file, service->line, service->name, cat("replaces the entry of line ", same->line), true});
+            faults.push_back({file, service->line, service->name, cat("replaces the entry of line ", same->line), true});
             *same = std::move(*service);
         }
     }
-    bool good = usable(found);
+    inherit_from_passed_to(config, services);
+    return services;
+}
+
+} // namespace
+
+Result<std::vector<Service>> parse_master_cf(std::string_view text, const std::string& file, const Config& config,
+                                             std::vector<Fault>& faults)
+{
+    std::vector<Fault> found;
+    std::vector<Service> services = read_services(text, file, config, found);
+    const bool good = usable(found);
     faults.insert(faults.end(), found.begin(), found.end());
     if (!good)
         return Error(ErrorKind::Config, cat(file, ": not usable"));
     return services;
 }
 
-Result<std::vector<Service>> load_master_cf(const std::string& directory, const Config& config,
-                                            std::vector<Fault>& faults)
+Result<std::vector<Service>> load_sound_services(const std::string& directory, const Config& config,
+                                                 std::vector<Fault>& faults)
 {
-    std::string file = directory + "/master.cf";
+    const std::string file = directory + "/master.cf";
     auto text = read_file(file, file_size_limit);
     if (!text) {
         faults.push_back({"", 0, "", text.error().full_text()});
         return std::move(text.error());
     }
-    auto services = parse_master_cf(*text, file, config, faults);
-    if (services && services->empty()) {
+    const size_t before = faults.size();
+    std::vector<Service> services = read_services(*text, file, config, faults);
+    if (services.empty() && faults.size() == before)
         faults.push_back({file, 0, "", "expected at least one service; \"make install\" puts an example there"});
-        return Error(ErrorKind::Config, cat(file, ": no service"));
+    return services;
+}
+
+std::vector<std::string> entries_left_out(const std::vector<Service>& services)
+{
+    std::string not_needed;
+    std::string later;
+    for (const Service& service : services) {
+        std::string& names = service.use == ProgramUse::NotNeeded ? not_needed : later;
+        if (service.use != ProgramUse::Run)
+            append_to(names, names.empty() ? "" : ", ", service.name);
+        if (service.use == ProgramUse::Later)
+            append_to(names, " (", service.note, ')');
     }
+    std::vector<std::string> lines;
+    if (!not_needed.empty())
+        lines.push_back(cat("not started, for other programs do their work here: ", not_needed));
+    if (!later.empty())
+        lines.push_back(cat("not started, and mail for them waits: ", later));
+    return lines;
+}
+
+Result<std::vector<Service>> load_master_cf(const std::string& directory, const Config& config,
+                                            std::vector<Fault>& faults)
+{
+    std::vector<Fault> found;
+    auto services = load_sound_services(directory, config, found);
+    const bool good = usable(found);
+    faults.insert(faults.end(), found.begin(), found.end());
+    if (services && !good)
+        return Error(ErrorKind::Config, cat(directory, "/master.cf: not usable"));
     return services;
 }
 

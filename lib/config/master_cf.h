@@ -51,9 +51,16 @@ struct Service {
 // Reads DIR/master.cf; Error when the file cannot be read or has a fault that is more than a warning.
 Result<std::vector<Service>> load_master_cf(const std::string& directory, const Config& config,
                                             std::vector<Fault>& faults);
-// The same from text; `file` names it in faults.
+// The same, with the entries that have no fault when others do: for going on to look for faults of those.
+Result<std::vector<Service>> load_sound_services(const std::string& directory, const Config& config,
+                                                 std::vector<Fault>& faults);
+// The first again, from text; `file` names it in faults.
 Result<std::vector<Service>> parse_master_cf(std::string_view text, const std::string& file, const Config& config,
                                              std::vector<Fault>& faults);
+
+// What to tell of the entries that nothing is started for: a line for all whose work is done elsewhere, one for all that
+// cannot be served yet; none when there are none.
+std::vector<std::string> entries_left_out(const std::vector<Service>& services);
 
 // Postfix's programs that are not programs here. `runs` is what serves such an entry, or nullptr.
 struct KnownProgram {

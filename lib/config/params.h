@@ -20,6 +20,7 @@ enum class Kind : unsigned char {
     List,   // items between commas and white space
     Tables, // a list of type:name
     Choice, // one of the words in `min`, separated by '|'
+    Level,  // a generation of defaults, such as 3.6
 };
 
 // Which programs use a parameter; or what else is to be said of it.

@@ -129,6 +129,15 @@ void Settings::note_references(std::string_view text)
     }
 }
 
+bool Settings::drop(std::string_view name)
+{
+    const auto at = given_.find(name);
+    if (at == given_.end())
+        return false;
+    given_.erase(at);
+    return true;
+}
+
 const Setting* Settings::find(std::string_view name) const
 {
     auto at = given_.find(name);
@@ -218,7 +227,8 @@ std::optional<std::string> Settings::evaluate_name(std::string_view name, const 
             undefined_.try_emplace(unknown, setting);
     if (value)
         return std::string(ascii::trim(*value));
-    auto& where = expander.own_fault() ? faults : inherited_;
+    // No default is wrong by itself.
+    auto& where = expander.own_fault() && setting != nullptr ? faults : inherited_;
     where.push_back({setting != nullptr ? setting->file : "", setting != nullptr ? setting->line : 0, std::string(name),
                      value.error().text()});
     return std::nullopt;

@@ -34,6 +34,7 @@ public:
     void add_main_cf(std::string_view text, const std::string& file, std::vector<Fault>& faults);
     void add_overrides(const Overrides& overrides, std::vector<Fault>& faults);
     void read_named_files(std::vector<Fault>& faults); // myorigin = /etc/mailname
+    bool drop(std::string_view name); // as if it had not been set; false when it was not. Before evaluate()
     // Names that are used elsewhere (master.cf), so that setting them in main.cf is no mistake.
     void note_references(std::string_view text);
     // Expands and checks everything. Afterwards value_of() holds for each row of the table.

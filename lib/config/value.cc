@@ -4,6 +4,7 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
+#include "lib/config/expand.h"
 
 #include <algorithm>
 #include <charconv>
@@ -186,6 +187,10 @@ std::optional<std::string> complaint_about(const Parameter& p, std::string_view 
         return check_ranged(p, value, [unit](std::string_view text) { return parse_time(text, unit); });
     }
     case Kind::Choice: return check_choice(p, value);
+    case Kind::Level:
+        if (compare_levels(value, "0"))
+            return std::nullopt;
+        return cat("expected a level such as 3.6, not ", quoted(value));
     case Kind::List:
     case Kind::Tables: return check_list(p, value);
     case Kind::Text:

@@ -55,7 +55,7 @@ std::string_view queue_name(uint8_t one_queue)
         if (entry.queue == one_queue)
             return entry.name;
     }
-    return "unknown";
+    return one_queue == Maildrop ? "maildrop" : "unknown";
 }
 
 ipc::Frame ControlList::to_frame() const

@@ -28,8 +28,9 @@ enum QueueSet : uint8_t {
     Hold = 8,
     Corrupt = 16, // set aside for a person
     AllQueues = 15, // what mail commands mean by ALL: not corrupt
+    Maildrop = 32,  // not in the queue yet: only listed
 };
-// "deferred" -> Deferred; "" -> AllQueues; NoQueue when unknown. "maildrop" is not qmgr's.
+// "deferred" -> Deferred; "" -> AllQueues; NoQueue when unknown. "maildrop" is not qmgr's to act on.
 uint8_t queue_set_from(std::string_view name);
 std::string_view queue_name(uint8_t one_queue);
 
@@ -38,7 +39,7 @@ public:
     static constexpr uint16_t type = 0x0301;
     ControlList() = default;
 
-    uint8_t queues = AllQueues;
+    uint8_t queues = AllQueues | Maildrop;
     std::string id;   // only this message, when not empty
     std::string site; // only messages with a recipient in this domain, when not empty
 

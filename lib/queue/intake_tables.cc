@@ -72,10 +72,8 @@ Result<void> IntakeTables::Impl::open(const config::Config& config, const table:
 Task<Result<void>> IntakeTables::Impl::find_copy(table::AddressMaps& maps, std::string address,
                                                  std::vector<std::string>& copies)
 {
-    if (maps.empty())
+    if (maps.empty() || address.empty()) // a bounce is nobody's
         co_return Result<void>();
-    if (address.empty())
-        address = "<>";
     auto found = co_await maps.find(std::move(address));
     if (!found)
         co_return std::move(found.error());

@@ -14,6 +14,9 @@ bool is_valid(RecipientState state)
     case RecipientState::Failed:
     case RecipientState::Deleted:
     case RecipientState::Duplicate:
+    case RecipientState::DeliveredUntold:
+    case RecipientState::RelayedUntold:
+    case RecipientState::ExpandedUntold:
         return true;
     }
     return false;
@@ -21,7 +24,13 @@ bool is_valid(RecipientState state)
 
 bool is_settled(RecipientState state)
 {
-    return is_valid(state) && state != RecipientState::Pending && state != RecipientState::Failed;
+    return is_valid(state) && state != RecipientState::Pending && state != RecipientState::Failed && !is_untold(state);
+}
+
+bool is_untold(RecipientState state)
+{
+    return state == RecipientState::DeliveredUntold || state == RecipientState::RelayedUntold ||
+           state == RecipientState::ExpandedUntold;
 }
 
 std::string_view to_text(RecipientState state)
@@ -39,6 +48,12 @@ std::string_view to_text(RecipientState state)
         return "deleted";
     case RecipientState::Duplicate:
         return "duplicate";
+    case RecipientState::DeliveredUntold:
+        return "delivered, to be told";
+    case RecipientState::RelayedUntold:
+        return "relayed, to be told";
+    case RecipientState::ExpandedUntold:
+        return "expanded, to be told";
     }
     return "damaged";
 }

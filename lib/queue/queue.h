@@ -107,9 +107,14 @@ enum class RecipientState : uint8_t {
     Failed = 0x5f,    // '_': failed for good; the sender is still to be told
     Deleted = 0x78,   // 'x': by the operator
     Duplicate = 0x3d, // '=': another recipient of the message is the same mailbox
+    // Done, as the name says, but the sender, who asked for it, is still to be told:
+    DeliveredUntold = 0x2b, // '+'
+    RelayedUntold = 0x3e,   // '>'
+    ExpandedUntold = 0x65,  // 'e'
 };
 bool is_valid(RecipientState state);
-bool is_settled(RecipientState state); // nothing left to do: not Pending, not Failed
+bool is_settled(RecipientState state); // nothing left to do: not Pending, not Failed, nobody to be told
+bool is_untold(RecipientState state);  // not to be tried again, only to be told
 std::string_view to_text(RecipientState state);
 
 // Directories below queue_directory.

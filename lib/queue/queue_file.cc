@@ -79,6 +79,14 @@ bool read_flags(std::string_view header, StoredMessage& message)
            (warned == flag_no || warned == warned_yes);
 }
 
+// Not whole: never written, so the other message was never committed.
+std::string read_successor(std::string_view header)
+{
+    const std::string_view field = header.substr(successor_at, id_size);
+    const std::string_view id = field.substr(0, field.find('\0'));
+    return !id.empty() && crc32c(field) == get<uint32_t>(header, successor_crc_at) ? std::string(id) : std::string();
+}
+
 // The states' bytes. A new message has none but Pending, whatever is there: see queue_file.h.
 std::string read_states(std::string_view bytes, Examination& examination)
 {
@@ -210,6 +218,7 @@ Result<Examination> examine_file(int fd, uint64_t number, Depth depth)
         } else if (fields.number != number) {
             result.reason = "the header names another file";
         } else {
+            result.message.successor = read_successor(header);
             result.message.next_attempt_us =
                 static_cast<int64_t>(status.st_mtim.tv_sec) * 1000000 + status.st_mtim.tv_nsec / 1000;
             auto examined = examine_message(fd, fields, std::move(result), depth);

@@ -26,7 +26,9 @@
 //      129    1  hold: '-' no, 'h' yes
 //      130    1  expire: '-' no, 'E' at the next attempt, 'F' the same and out of hold
 //      131    1  warned: '-' no, 'w' the delay warning has been sent
-//      132  380  zeros, not looked at
+//      132    4  crc32c of the next field; zero when there is none
+//      136   32  id of the message that takes this one's place, padded with NUL (see StoredMessage)
+//      168  344  zeros, not looked at
 //      512       content: CRLF lines, not dot-stuffed, no final dot; then envelope, then states
 //
 // The file may be longer; what is behind the states means nothing. While `progress` is 'N' the states are not
@@ -73,6 +75,9 @@ public:
     Expire expire = Expire::No;
     int64_t next_attempt_us = 0; // wall clock
     uint64_t file_size = 0;
+    // Empty, or the id under which it was, perhaps, requeued: when that message is in the queue, or has been, this one
+    // is done. Written before the other is committed, so whoever finds both knows which one to keep.
+    std::string successor;
 
     const std::string& id() const { return envelope.id; }
 };
@@ -143,6 +148,7 @@ Result<void> write_known(Disk& disk, int fd);
 Result<void> write_hold(Disk& disk, int fd, bool held);
 Result<void> write_expire(Disk& disk, int fd, Expire expire);
 Result<void> write_warned(Disk& disk, int fd);
+Result<void> write_successor(Disk& disk, int fd, std::string_view id);
 Result<void> write_free(Disk& disk, int fd); // Complete -> Retired
 
 // EDQUOT and ENOSPC as 4.3.1, else 4.3.0.

@@ -35,6 +35,8 @@ inline constexpr size_t progress_at = 128;
 inline constexpr size_t hold_at = 129;
 inline constexpr size_t expire_at = 130;
 inline constexpr size_t warned_at = 131;
+inline constexpr size_t successor_crc_at = 132; // of the id that follows
+inline constexpr size_t successor_at = 136;
 
 inline constexpr char progress_new = 'N';
 inline constexpr char progress_known = 'k';

@@ -137,6 +137,15 @@ Result<void> write_expire(Disk& disk, int fd, Expire expire)
 
 Result<void> write_warned(Disk& disk, int fd) { return write_byte(disk, fd, warned_at, warned_yes); }
 
+Result<void> write_successor(Disk& disk, int fd, std::string_view id)
+{
+    std::array<char, successor_at - successor_crc_at + id_size> bytes{};
+    constexpr size_t id_offset = successor_at - successor_crc_at;
+    std::memcpy(bytes.data() + id_offset, id.data(), std::min(id.size(), longest_queue_id));
+    put<uint32_t>(bytes.data(), 0, crc32c(std::string_view(bytes.data() + id_offset, id_size)));
+    return write_parts(disk, fd, {std::string_view(bytes.data(), bytes.size())}, successor_crc_at);
+}
+
 Result<void> write_free(Disk& disk, int fd) { return write_parts(disk, fd, {free_magic}, 0); }
 
 Error disk_error(std::string what, int errno_value)

@@ -8,6 +8,8 @@
 #include "lib/queue/slot_pool_impl.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
 #include <functional>
 
 namespace posthouse::queue {
@@ -312,6 +314,21 @@ void SlotPool::set_next_attempt(uint64_t number, int64_t wall_us)
     InPlace change;
     change.next_attempt_us = wall_us;
     impl_->change(number, std::move(change));
+}
+
+Task<Result<void>> SlotPool::set_successor(uint64_t number, std::string id)
+{
+    set_known(number); // so that its successor is found before it is tried again, at the next start
+    std::function<Result<void>()> write = [files = impl_->files, used = &impl_->disk, number, id]() -> Result<void> {
+        const auto file = files.open(number, O_WRONLY);
+        if (!file)
+            return file.error();
+        RETURN_IF_ERROR(write_successor(*used, file->get(), id));
+        if (used->fdatasync(file->get()) != 0)
+            return disk_error("sync queue file", errno);
+        return Result<void>();
+    };
+    co_return co_await in_pool(impl_->threads, std::move(write));
 }
 
 void SlotPool::retire(uint64_t number) { impl_->retire(number); }

@@ -108,6 +108,9 @@ public:
     void set_expire(uint64_t number, Expire expire);
     void set_warned(uint64_t number);
     void set_next_attempt(uint64_t number, int64_t wall_us); // the file's mtime: after the marks
+    // Before a message with this id is committed in its place: from then on, whatever is killed, exactly one of the two
+    // counts (StoredMessage::successor). Durable on success; still to be retired when the other is committed.
+    Task<Result<void>> set_successor(uint64_t number, std::string id);
     void retire(uint64_t number);                            // done: the slot will be used again
     void quarantine(uint64_t number, const std::string& why); // to corrupt/
     bool is_live(uint64_t number, const std::string& id) const;

@@ -238,7 +238,7 @@ void SlotPool::Impl::apply_facts(StoredMessage& message, const std::vector<Fact>
         if (fact.kind != FactKind::Marked || fact.index >= message.states.size() || !is_valid(state))
             continue;
         RecipientState& now = message.states[fact.index];
-        // The two journal files have no order: a state only moves on, Pending, Failed, settled.
+        // The two journal files have no order: a state only moves on, Pending, Failed or untold, settled.
         if (now == state || is_settled(now) || state == RecipientState::Pending)
             continue;
         now = state;

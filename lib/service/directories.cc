@@ -43,6 +43,13 @@ std::string octal(mode_t mode)
     return text;
 }
 
+// The owner has to get in; and, in an instance of root, the set-gid commands where the group may.
+mode_t must_have(const Directory& directory)
+{
+    const bool for_group = ::geteuid() == 0 && (directory.mode & 0777) != 0755;
+    return directory.mode & (for_group ? 0770 : 0700);
+}
+
 // What root reads or runs must be root's alone.
 void check_trusted(const std::string& path, std::vector<std::string>& faults)
 {
@@ -196,6 +203,9 @@ Result<std::vector<std::string>> check_directories(const config::Config& config)
                                  directory.path));
         if ((status.st_mode & 07777 & ~directory.mode) != 0)
             faults.push_back(cat(directory.path, ": mode ", octal(status.st_mode), " lets others in; chmod ",
+                                 octal(directory.mode), ' ', directory.path));
+        else if ((must_have(directory) & ~status.st_mode) != 0)
+            faults.push_back(cat(directory.path, ": mode ", octal(status.st_mode), " keeps out who has to get in; chmod ",
                                  octal(directory.mode), ' ', directory.path));
     }
     for (const char* below : {"", "/main.cf", "/master.cf"})

@@ -3,6 +3,7 @@ noinst_LIBRARIES += lib/table/libtable.a
 lib_table_libtable_a_SOURCES = \
 	%reldir%/aliases.cc %reldir%/aliases.h \
 	%reldir%/arrival_watch.cc %reldir%/arrival_watch.h \
+	%reldir%/cache.cc %reldir%/cache.h \
 	%reldir%/combined_tables.cc %reldir%/combined_tables.h \
 	%reldir%/context.cc \
 	%reldir%/lmdb.h \

@@ -104,8 +104,9 @@ Result<std::vector<Chain>> Chain::parse(const std::vector<PemText>& texts)
         };
         RETURN_IF_ERROR(each_item(text, take));
     }
-    if (chains.empty())
-        return Error(ErrorKind::Config, cat(texts.empty() ? std::string() : texts.front().source, ": no key in it"));
+    if (chains.empty()) // nor a certificate: one without a key was told of above
+        return Error(ErrorKind::Config, cat(texts.empty() ? std::string() : texts.front().source,
+                                            ": neither a key nor a certificate in it"));
     for (const Chain& chain : chains)
         RETURN_IF_ERROR(chain.check());
     return chains;
@@ -117,6 +118,10 @@ Result<Chain> Chain::pair(const PemText& certificates, const PemText& key)
     chain.key_source_ = key.source;
     chain.certificate_source_ = certificates.source;
     chain.issuers_.reset(sk_X509_new_null());
+    // The certificate first: when both are in one file that is neither, the certificate's parameter is the one that was set.
+    auto found = parse_certificates(certificates);
+    if (!found)
+        return Error(ErrorKind::Config, found.error().full_text());
     RETURN_IF_ERROR(each_item(key, [&](PemItem item) {
         if (item.key && !chain.key_)
             chain.key_ = std::move(item.key);
@@ -124,9 +129,6 @@ Result<Chain> Chain::pair(const PemText& certificates, const PemText& key)
     }));
     if (!chain.key_)
         return fault(key, "no key in it");
-    auto found = parse_certificates(certificates);
-    if (!found)
-        return std::move(found.error());
     for (CertificatePtr& certificate : *found) {
         if (!chain.leaf_)
             chain.leaf_ = std::move(certificate);

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import unittest
 
+import certificates
 import harness
 
 
@@ -43,6 +44,29 @@ def without_landlock(act):
     thread.join()
     if failures:
         raise failures[0]
+
+
+def whole_master_cf():
+    """The entries that come with Postfix on Debian; and the file itself where it is installed."""
+    pipes = ["%s pipe flags=R user=%s argv=/usr/bin/%s $recipient" % (name, name, name) for name in ("maildrop", "uucp")]
+    entries = [("inet n - y - -", ["smtp smtpd"]), ("unix n - y 60 1", ["pickup"]), ("unix n - y - 0", ["cleanup"]),
+               ("unix n - n 300 1", ["qmgr"]), ("unix - - y 1000? 1", ["tlsmgr"]),
+               ("unix - - y - -", ["rewrite trivial-rewrite"]), ("unix - - y - 0", ["bounce", "defer bounce", "trace bounce"]),
+               ("unix - - y - 1", ["verify"]), ("unix n - y 1000? 0", ["flush"]), ("unix - - n - -", ["proxymap"]),
+               ("unix - - n - 1", ["proxywrite proxymap"]),
+               ("unix - - y - -", ["smtp", "relay smtp -o syslog_name=postfix/$service_name"]),
+               ("unix n - y - -", ["showq"]), ("unix - - y - -", ["error", "retry error", "discard"]),
+               ("unix - n n - -", ["local", "virtual"]), ("unix - - y - -", ["lmtp"]),
+               ("unix - - y - 1", ["anvil", "scache"]), ("unix-dgram n - n - 1", ["postlog postlogd"]),
+               ("unix - n n - -", pipes)]
+    texts = ["".join("%s %s %s\n" % (line.split()[0], columns, " ".join(line.split()[1:]) or line)
+                     for columns, lines in entries for line in lines)]
+    try:
+        with open("/usr/share/postfix/master.cf.dist") as shipped:
+            texts.append(shipped.read())
+    except OSError:
+        pass
+    return texts
 
 
 class CheckCase(harness.TestCase):
@@ -100,6 +124,62 @@ class Check(CheckCase):
         text = self.check(post, 1)
         self.assertRegex(text, r"main\.cf, line \d+: smtpd_timeout: expected a time")
         self.assertRegex(text, r"master\.cf, line \d+: bad: expected eight columns")
+
+    def test_a_fault_of_syntax_or_of_a_value_hides_neither_tables_nor_certificates_nor_other_programs(self):
+        post = self.instance(main_cf="this is no setting\nsmtpd_timeout = soon\nvirtual_alias_maps = hash:{etc}/none\n"
+                                     "smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {etc}/garbage\n"
+                                     "smtpd_helo_restrictions = nonsense\n",
+                             master_cf="bad unix - - - smtpd\n")
+        post.write("garbage", "garbage\n")
+        text = self.check(post, 1)
+        for line in (r'main\.cf, line \d+: expected "name = value"', r"main\.cf, line \d+: smtpd_timeout: expected a time",
+                     r"master\.cf, line \d+: bad: expected eight columns",
+                     r"main\.cf, line \d+: virtual_alias_maps: hash:\S+/none: open",
+                     r"main\.cf, line \d+: smtpd_tls_chain_files: \S+/garbage: neither a key nor a certificate in it",
+                     r"main\.cf, line \d+: smtpd_helo_restrictions: unknown restriction: nonsense"):
+            self.assertEqual(len(re.findall(line, text)), 1, line + " in " + text)
+        self.assertNotIn("service qmgr", text)
+
+    def test_a_bad_compatibility_level_is_told_once_with_file_line_and_parameter(self):
+        text = self.check(self.instance(main_cf="compatibility_level = x.y\n"), 1)
+        faults = [line for line in text.splitlines() if "warning:" not in line]
+        self.assertEqual(len(faults), 1, text)
+        self.assertRegex(faults[0], r'main\.cf, line \d+: compatibility_level: expected a level such as 3\.6, not "x\.y"$')
+
+    def test_a_private_key_that_everybody_may_read_is_a_warning(self):
+        post = self.instance(main_cf="smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {etc}/chain.pem\n")
+        path = post.write("chain.pem", certificates.self_signed("mx.test.example"))
+        os.chmod(path, 0o644)
+        self.assertRegex(self.check(post, 0), r"warning: \S+main\.cf, line \d+: smtpd_tls_chain_files: \S+/chain\.pem: "
+                                              r"everybody may read this private key; chmod o-r \S+/chain\.pem\n")
+        os.chmod(path, 0o640)
+        self.assertEqual(self.check(post, 0), "")
+
+    def test_a_certificate_file_that_is_none_is_not_called_a_faulty_key(self):
+        post = self.instance(main_cf="smtpd_tls_security_level = may\nsmtpd_tls_cert_file = {etc}/cert.pem\n")
+        post.write("cert.pem", "garbage\n")
+        text = self.check(post, 1)
+        self.assertRegex(text, r"main\.cf, line \d+: smtpd_tls_cert_file: \S+/cert\.pem: no certificate in it\n")
+        self.assertNotIn("key", text)
+
+    def test_postfix_s_master_cf_as_debian_ships_it_starts_with_one_line_for_all_that_is_left_out(self):
+        for text in whole_master_cf():
+            with self.subTest(text[:60]):
+                self.start_with_master_cf(text)
+
+    def start_with_master_cf(self, text):
+        post = self.instance()
+        post.write("master.cf", re.sub("(?m)^smtp +inet", "127.0.0.1:%d inet" % post.port, text))
+        said = [line for line in self.check(post, 0).splitlines() if "master.cf" in line]
+        self.assertEqual(len(said), 2, said)
+        self.assertRegex(said[0], r"warning: \S+master\.cf: not started, for other programs do their work here: cleanup, "
+                                  r"tlsmgr, rewrite, bounce, .*\banvil, scache, postlog$")
+        self.assertRegex(said[1], r"warning: \S+master\.cf: not started, and mail for them waits: maildrop \(.*\), uucp ")
+        with post:
+            post.send("you@example.org", ["friend@example.com"], "Hello.")
+            post.wait_mail("friend")
+            self.assertEqual(len(re.findall(r"master\[\d+\]: .*not started", post.log())), 2)
+            self.assertNotRegex(post.log(), "(fatal|error|panic): ")
 
     def test_an_empty_master_cf_is_a_fault(self):
         post = self.instance()
@@ -219,6 +299,16 @@ class Check(CheckCase):
             self.assertIn("there are files of others", done.stderr)
             status = os.stat(others)
             self.assertEqual((status.st_uid, status.st_mode & 0o7777), (0, 0o755))
+
+    @unittest.skipIf(os.geteuid(), "set-gid counts for root")
+    def test_a_maildrop_that_keeps_sendmail_out_is_a_fault(self):
+        with harness.Instance(self, privileged=True) as post:
+            path = os.path.join(post.spool, "maildrop")
+            for mode in (0o700, 0o1710):
+                os.chmod(path, mode)
+                self.assertRegex(self.check(post, 1), r"spool/maildrop: mode %04o keeps out who has to get in; chmod 1730 " % mode)
+            os.chmod(path, 0o730)
+            self.assertNotIn("maildrop", self.check(post, 0))
 
     @unittest.skipIf(os.geteuid(), "owners count for root")
     def test_a_queue_directory_of_a_wrong_owner_is_a_fault(self):

@@ -32,11 +32,14 @@ def why_not():
 
 
 class Fault:
-    def __init__(self, pid, what, path=None):
+    def __init__(self, pid, what, path=None, first_thread=False):
+        """`path`: only calls on this file. `first_thread`: only those of the thread that runs the loop; each of the others
+        has a count of its own."""
         self.pid = pid
         self.output = tempfile.NamedTemporaryFile(prefix="posthouse-strace-", mode="r")
         call = what.split(":")[0]
-        command = ["strace", "-f", "-o", self.output.name, "-p", str(pid), "-e", "trace=" + call, "-e", "inject=" + what]
+        command = ["strace"] + ([] if first_thread else ["-f"]) + ["-o", self.output.name, "-p", str(pid)]
+        command += ["-e", "trace=" + call, "-e", "inject=" + what]
         self.process = subprocess.Popen(command + (["-P", path] if path else []), stderr=subprocess.PIPE, text=True)
         said = ""
         while "attached" not in said:

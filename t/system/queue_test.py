@@ -7,6 +7,7 @@ import pwd
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import harness
@@ -67,6 +68,47 @@ class Waiting(harness.TestCase):
             self.assertRegex(table[2], r"^ *\(.*Connection refused\)$")
             self.assertEqual(table[3], " " * 47 + "friend@far.example")
             self.assertEqual(table[-1], "-- %d Kbytes in 1 Request." % (entry["message_size"] // 1024))
+
+    def test_mail_that_pickup_has_not_taken_is_listed_with_and_without_a_queue_manager(self):
+        with harness.Instance(self) as post:
+            pickup, = self.wait_until(lambda: post.pids("pickup"), "pickup runs")
+            os.kill(pickup, signal.SIGSTOP)
+            self.addCleanup(self.resume, pickup)
+            for name in ("one", "two"):
+                post.tool("sendmail", "-f", SENDER, name + "@example.com", "other@example.com", input="Subject: x\n\nHello.\n")
+            os.chmod(self.drops(post)[1], 0o100)  # nobody may read this one
+
+            def listed():
+                entries = post.queue()
+                self.assertEqual([entry["queue_name"] for entry in entries], ["maildrop", "maildrop"])
+                self.assertEqual([entry["queue_id"] for entry in entries], [os.path.basename(d) for d in self.drops(post)])
+                self.assertEqual(entries[0]["sender"], SENDER)
+                self.assertEqual([one["address"] for one in entries[0]["recipients"]], ["one@example.com", "other@example.com"])
+                self.assertLess(abs(entries[0]["arrival_time"] - time.time()), 60)
+                self.assertGreater(entries[0]["message_size"], 10)
+                if os.geteuid():
+                    return
+                self.assertRegex(entries[1]["recipients"][0]["delay_reason"], "Permission denied")
+            listed()
+            table = post.tool("mailq").stdout
+            self.assertRegex(table, r"(?m)^%s +\d+ .* %s$" % (re.escape(os.path.basename(self.drops(post)[0])), SENDER))
+            self.assertIn("in 2 Requests", table)
+            post.tool("posthouse", "abort")
+            self.wait_until(lambda: not post.pids("qmgr"), "the queue manager is gone")
+            self.resume(pickup)
+            listed()
+
+    @staticmethod
+    def resume(pid):
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+    @staticmethod
+    def drops(post):
+        folder = os.path.join(post.spool, "maildrop")
+        return sorted(os.path.join(folder, name) for name in os.listdir(folder))
 
     def test_a_message_with_very_many_recipients_is_listed_and_holds_up_no_other_mail(self):
         count = 60000  # a listing in one piece would be more than a frame may have
@@ -380,6 +422,33 @@ class Bouncing(harness.TestCase):
             report = self.bounce(post)
             self.assertIn("Action: delivered", str(report))
             post.wait_log(r"%s: sender delivery status notification: \w+" % queue_id)
+
+    def test_33_notify_success_of_a_recipient_outlives_the_queue_manager_that_has_others_of_the_message_in_hand(self):
+        asked, answered = threading.Event(), threading.Event()
+
+        def wait(verb, _):
+            if verb != "RCPT":
+                return None
+            asked.set()
+            answered.wait(30)
+            return "451 4.2.0 later"
+        with harness.SinkServer(wait) as sink:
+            self.addCleanup(answered.set)
+            with harness.Instance(self, main_cf=relay_to(sink.port, SLOW)) as post:
+                queue_id = post.send_id(SENDER, ["friend@example.com", "slow@far.example"], "Hello.",
+                                        rcpt_options=["NOTIFY=SUCCESS"])
+                post.wait_log(r"%s: to=<friend@example.com>.* status=sent " % queue_id)
+                self.assertTrue(asked.wait(20))
+                time.sleep(0.2)  # what qmgr has begun is done
+                self.assertEqual(post.mail("sender"), [])
+                post.kill("qmgr")
+                answered.set()
+                report = str(self.bounce(post))
+                self.assertIn("Final-Recipient: rfc822; friend@example.com", report)
+                self.assertIn("Action: delivered", report)
+                post.tool("postqueue", "-f")
+                post.wait_log(r"(?s)(%s: to=<slow@far.example>.*){2}" % queue_id)
+                self.assertEqual(len(post.mail("sender")), 1)
 
     def test_33_notify_success_for_a_virtual_alias_of_several_is_reported_once_as_expanded(self):
         alias = "virtual_alias_maps = inline:{{ {{ team@example.com = one@example.com, two@example.com }} }}\n"

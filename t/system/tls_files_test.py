@@ -105,7 +105,7 @@ class Replaced(TlsTestCase):
 
     def test_without_a_usable_certificate_mail_comes_in_without_tls_until_there_is_one(self):
         with self.instance(pem="nothing\n") as post:
-            post.wait_log(r"error: smtpd_tls_chain_files = \S+/chain.pem: no key in it: there is no TLS until this is mended")
+            post.wait_log(r"error: smtpd_tls_chain_files = \S+/chain.pem: neither a key nor a certificate in it: there is no TLS until this is mended")
             with harness.Dialogue(post.port) as client:
                 client.reply()
                 self.assertNotIn("STARTTLS", client.command("EHLO client.example")[1])

@@ -29,12 +29,13 @@ SETTINGS = ("default_process_limit = 1\nminimal_backoff_time = 1s\nmaximal_backo
 
 class Point:
     def __init__(self, program, call, stage, copies=1, to="far", hold=None, path=None, small=False, size=300, bounces=0,
-                 by="smtp"):
+                 by="smtp", first_thread=False):
         """`to`, `by`: see provoke(). `hold`: the verb at which the next host waits until the point is set, so that
         counting begins there; without it counting begins at our own 354. `path`: only calls on this file of the
-        instance. `copies`, `bounces`: how many at most."""
+        instance, `first_thread`: only those of that one. `copies`, `bounces`: how many at most."""
         self.program, self.call, self.stage, self.copies, self.to = program, call, stage, copies, to
         self.hold, self.path, self.small, self.size, self.bounces, self.by = hold, path, small, size, bounces, by
+        self.first_thread = first_thread
 
 
 POINTS = [
@@ -77,6 +78,11 @@ POINTS = [
     Point("qmgr", "fdatasync:1", "the bounce is written, not synced", hold="RCPT", to="never", bounces=2),
     Point("qmgr", "pwritev:2", "the bounce is durable, the message not retired", hold="RCPT", to="never", bounces=2,
           small=True),
+    # A message that waits is requeued (postsuper -r ALL). Counting begins before the order.
+    Point("qmgr", "pwritev:1", "the new id is not written in the old message", by="requeue"),
+    Point("qmgr", "fdatasync:1", "the new id is not synced in the old message", by="requeue"),
+    Point("qmgr", "pwritev:1", "the new message is durable, the old one not retired", by="requeue", first_thread=True,
+          small=True),
     # New slots for a new smtpd.
     Point("qmgr", "flock:1", "a slot is not locked for its lease", by="new smtpd"),
     Point("qmgr", "sendmsg:1", "leases are not handed out", by="new smtpd"),
@@ -107,6 +113,8 @@ POINTS = [
 
 
 class MarkedKills(harness.TestCase):
+    refuses = False
+
     @classmethod
     def setUpClass(cls):
         if WHY_NOT:
@@ -130,6 +138,8 @@ class MarkedKills(harness.TestCase):
         if verb == cls.wanted:
             cls.at_gate.set()
             cls.gate.wait(30)
+        if verb == "RCPT" and cls.refuses:
+            return "450 4.2.1 not now"
         return "550 5.1.1 no such user" if verb == "RCPT" and "never" in argument else None
 
     def pid_of(self, program):
@@ -178,7 +188,8 @@ class MarkedKills(harness.TestCase):
     def set_point(self, point):
         call, occurrence = point.call.rsplit(":", 1)
         path = os.path.join(self.post.folder, point.path) if point.path else None
-        return inject.Fault(self.pid_of(point.program), "%s:signal=KILL:when=%s" % (call, occurrence), path=path)
+        return inject.Fault(self.pid_of(point.program), "%s:signal=KILL:when=%s" % (call, occurrence), path=path,
+                            first_thread=point.first_thread)
 
     def run_point(self, point, index):
         self.sender = "sender%d@example.com" % index
@@ -217,8 +228,21 @@ class MarkedKills(harness.TestCase):
         client.join()
         self.check(point, number, recipients)
 
+    def requeue(self, number, recipients, content, set_it):
+        type(self).refuses = True
+        try:
+            self.send_until_taken(number, recipients, content, lambda: None)
+            self.post.wait_log(r"to=<%s>.*status=deferred" % recipients[0])
+            time.sleep(0.2)  # what qmgr has begun is done
+            set_it()
+            self.post.tool("postsuper", "-r", "ALL", check=False)
+        finally:
+            type(self).refuses = False
+
     def provoke(self, point, number, recipients, content, set_it):
-        if point.by == "sendmail":
+        if point.by == "requeue":
+            self.requeue(number, recipients, content, set_it)
+        elif point.by == "sendmail":
             set_it()
             self.drop(number, recipients, content)
         elif point.by in ("new smtpd", "killed smtpd"):

@@ -10,6 +10,7 @@ using namespace posthouse;
 using namespace posthouse::test;
 using queue::DeliveryStatus;
 using smtp_client::Features;
+using smtp_client::mail_command;
 
 namespace {
 

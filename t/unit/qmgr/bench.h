@@ -22,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/resource.h>
 #include <utility>
 #include <vector>
 
@@ -180,6 +181,23 @@ public:
     std::unique_ptr<config::Config> config;
     std::optional<Agents> agents;
     std::optional<Part> part;
+};
+
+// While it lives, this process gets no descriptor more.
+class NoDescriptors {
+public:
+    NoDescriptors()
+    {
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &earlier_) == 0);
+        const rlimit none{3, earlier_.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    }
+    ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &earlier_); }
+    NoDescriptors(const NoDescriptors&) = delete;
+    NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+private:
+    rlimit earlier_{};
 };
 
 inline constexpr const char* sender = "sender@home.example";

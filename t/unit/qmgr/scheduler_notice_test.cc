@@ -139,3 +139,78 @@ TEST_CASE("29: mail to the double-bounce address is swallowed")
     CHECK(bench.empty_in_time());
     CHECK(bench.agents->recipients.empty());
 }
+
+namespace {
+
+mail::Envelope that_asks_for_success(const std::vector<std::string>& recipients)
+{
+    mail::Envelope envelope;
+    envelope.sender = sender;
+    for (const std::string& recipient : recipients) {
+        envelope.recipients.emplace_back(recipient);
+        envelope.recipients.back().notify = mail::NotifySuccess;
+    }
+    return envelope;
+}
+
+// One recipient is done, at the other's host the delivery still runs.
+void put_half_done(Bench& bench)
+{
+    bench.agents->plan["slow.example"] = test::Does::Hold;
+    bench.put(that_asks_for_success({"a@example.com", "b@slow.example"}));
+    REQUIRE(bench.until([&] { return bench.tried("a@example.com") == 1 && bench.tried("b@slow.example") == 1; }));
+    bench.run_for(Duration::milliseconds(100));
+}
+
+} // namespace
+
+TEST_CASE("33: NOTIFY=SUCCESS: what was delivered before the death of qmgr is told after it, once")
+{
+    Bench bench;
+    put_half_done(bench);
+    SECTION("killed") { bench.kill(); }
+    SECTION("stopped") { bench.stop(); }
+    bench.agents->held.clear();
+    bench.agents->plan["slow.example"] = test::Does::FailSite;
+    bench.start();
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; })); // of the first, the other waits
+    CHECK(bench.waits_in(queue::Deferred));
+    bench.kill();
+    bench.agents->plan.clear();
+    bench.start();
+    CHECK(bench.until([&] { return bench.tried(sender) == 2; })); // of the other
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@example.com") == 1);
+    CHECK(bench.tried(sender) == 2);
+}
+
+TEST_CASE("33: NOTIFY=SUCCESS: a requeued message has told of what it delivered under its first id")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    bench.agents->plan["slow.example"] = test::Does::Hold;
+    const std::string id = bench.put(that_asks_for_success({"a@example.com", "b@slow.example"}));
+    REQUIRE(bench.until([&] { return bench.tried("a@example.com") == 1 && bench.tried("b@slow.example") == 1; }));
+    REQUIRE(bench.scheduler().act(queue::Action::Requeue, id, queue::AllQueues));
+    for (auto& [channel, done] : bench.agents->held)
+        done.outcomes[0].status = DeliveryStatus::Deferred;
+    bench.agents->finish_held();
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.until([&] { return bench.tried("b@slow.example") == 2; }));
+    CHECK(bench.tried("a@example.com") == 1);
+}
+
+TEST_CASE("33: NOTIFY=SUCCESS: a report that cannot be written now is written later, and mailq says what is waited for")
+{
+    Bench bench("minimal_backoff_time = 1s");
+    bench.agents->plan["slow.example"] = test::Does::Hold;
+    bench.put(that_asks_for_success({"a@slow.example"}));
+    REQUIRE(bench.until([&] { return bench.tried("a@slow.example") == 1; }));
+    {
+        const test::NoDescriptors none;
+        bench.agents->finish_held();
+        CHECK(bench.waits_in(queue::Deferred, "delivered; the sender, who asked for it, is still to be told"));
+    }
+    CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
+    CHECK(bench.empty_in_time());
+    CHECK(bench.tried("a@slow.example") == 1);
+}

@@ -165,6 +165,36 @@ TEST_CASE("requeued mail gets a new id and is delivered under it")
     CHECK(bench.tried("b@example.com") == 1);
 }
 
+TEST_CASE("requeueing that a death of qmgr interrupts leaves one of the two messages")
+{
+    Bench bench("minimal_backoff_time = 100s");
+    for (const char* who : {"a@example.com", "b@example.com"})
+        bench.reply(who, DeliveryStatus::Deferred, "4.4.1", "no connection");
+    const std::string old_id = bench.put(sender, {"a@example.com"});
+    const std::string new_id = bench.put(sender, {"b@example.com"});
+    REQUIRE(bench.until([&] { return bench.list().size() == 2 && bench.list()[0].queue == queue::Deferred; }));
+    const uint64_t number = *queue::number_of(old_id);
+    SECTION("the old one, when the new one was not committed")
+    {
+        const std::string never = queue::make_id(*queue::time_of(new_id) + 1, *queue::number_of(new_id));
+        REQUIRE(test::run_task(bench.loop, bench.part->pool->set_successor(number, never)));
+        bench.kill();
+        bench.start();
+        CHECK(bench.list().size() == 2);
+    }
+    SECTION("the new one, when it was")
+    {
+        REQUIRE(test::run_task(bench.loop, bench.part->pool->set_successor(number, new_id)));
+        bench.kill();
+        bench.start();
+        REQUIRE(bench.list().size() == 1);
+        CHECK(bench.list()[0].id == new_id);
+        bench.kill();
+        bench.start();
+        CHECK(bench.list().size() == 1);
+    }
+}
+
 namespace {
 
 size_t active_messages(const Scheduler& scheduler)
@@ -177,7 +207,9 @@ class Operator {
 public:
     Operator(Bench& its_bench, Duration patience)
         : bench(its_bench),
-          desk(bench.loop, bench.scheduler(), *bench.part->routes, rights, false, patience), tasks(bench.loop)
+          desk(bench.loop, bench.threads, bench.scheduler(), *bench.part->routes, rights,
+               bench.part->settings.queue_directory, false, patience),
+          tasks(bench.loop)
     {
         int fds[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);

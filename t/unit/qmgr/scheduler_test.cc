@@ -12,6 +12,7 @@ using namespace posthouse::qmgr;
 using queue::DeliveryStatus;
 using test::Bench;
 using test::Does;
+using test::NoDescriptors;
 using test::sender;
 
 namespace {
@@ -36,23 +37,6 @@ public:
 private:
     rlimit earlier_{};
     void (*earlier_action_)(int);
-};
-
-// While it lives, this process gets no descriptor more.
-class NoDescriptors {
-public:
-    NoDescriptors()
-    {
-        REQUIRE(::getrlimit(RLIMIT_NOFILE, &earlier_) == 0);
-        const rlimit none{3, earlier_.rlim_max};
-        REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
-    }
-    ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &earlier_); }
-    NoDescriptors(const NoDescriptors&) = delete;
-    NoDescriptors& operator=(const NoDescriptors&) = delete;
-
-private:
-    rlimit earlier_{};
 };
 
 } // namespace

@@ -216,6 +216,28 @@ TEST_CASE("States that belong to an earlier message do not make a recipient of a
     CHECK(examination.message.states == std::vector<RecipientState>(2, RecipientState::Pending));
 }
 
+TEST_CASE("The id that takes a message's place is read again; half of it, or an earlier message's, is none")
+{
+    const TempDirectory directory;
+    QueueFile file(directory.path() + "/298");
+    file.commit(sample_content(300), sample_envelope(2));
+    CHECK(file.examine().message.successor.empty());
+    const std::string successor = make_id(id_us + 7, number + 256);
+    REQUIRE(write_successor(Disk::system(), file.fd.get(), successor));
+    const Examination examination = file.examine();
+    REQUIRE(examination.verdict == Verdict::Complete);
+    CHECK(examination.message.successor == successor);
+    CHECK(examination.message.states == std::vector<RecipientState>(2, RecipientState::Pending));
+
+    REQUIRE(pwrite_all(file.fd.get(), "?", 140));
+    CHECK(file.examine().message.successor.empty());
+    CHECK(file.examine().verdict == Verdict::Complete);
+
+    REQUIRE(write_successor(Disk::system(), file.fd.get(), successor));
+    file.commit(sample_content(300), sample_envelope(2));
+    CHECK(file.examine().message.successor.empty());
+}
+
 TEST_CASE("No valid state is one flipped bit away from another")
 {
     for (int value = 0; value < 256; ++value) {

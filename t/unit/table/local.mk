@@ -3,6 +3,7 @@ check_PROGRAMS += t/unit/table/table_test
 TESTS += t/unit/table/table_test
 t_unit_table_table_test_SOURCES = \
 	%reldir%/aliases_test.cc \
+	%reldir%/cache_test.cc \
 	%reldir%/fixture.h \
 	%reldir%/lmdb_test.cc \
 	%reldir%/maps_test.cc \

@@ -35,7 +35,7 @@ TEST_CASE("a fault in a chain file names the file and what is wrong")
     const TestPair one = make_pair("one.example");
     const TestPair two = make_pair("two.example");
     const std::string mixed = one.key + two.certificate;
-    CHECK(fault_of({PemText{"x", ""}}) == "x: no key in it");
+    CHECK(fault_of({PemText{"x", ""}}) == "x: neither a key nor a certificate in it");
     CHECK(fault_of({PemText{"x", one.key}}) == "x: the key has no certificate behind it");
     CHECK(fault_of({PemText{"x", one.certificate}}) == "x: a certificate comes before its key");
     CHECK(fault_of({PemText{"x", mixed}}) == "x: the key is not that of the certificate");
@@ -59,6 +59,7 @@ TEST_CASE("certificate and key may stand in two files or in one")
     CHECK(Chain::pair(PemText{"c", both}, PemText{"c", both}));
     CHECK(Chain::pair(PemText{"c", one.key}, PemText{"k", one.key}).error().text() == "c: no certificate in it");
     CHECK(Chain::pair(PemText{"c", one.certificate}, PemText{"k", one.certificate}).error().text() == "k: no key in it");
+    CHECK(Chain::pair(PemText{"c", "rubbish"}, PemText{"k", "rubbish"}).error().full_text() == "c: no certificate in it");
 }
 
 TEST_CASE("a certificate that is out of its time is used, and warned of")
