@@ -163,6 +163,13 @@ class RequireTls(TlsTestCase):
             harness.wait_until(lambda: sink.messages, "the next host has it")
 
 
+class Vrfy(harness.TestCase):
+    def test_greylisting_waits_for_mail_not_for_a_question(self):
+        with harness.Instance(self, main_cf="smtpd_greylist_enable = yes\nsmtpd_greylist_client_exceptions =\n") as post:
+            with post.smtp() as client:
+                self.assertEqual(client.verify("friend@example.com")[0], 252)
+
+
 class CommandFilter(SaslTestCase):
     def test_a_login_is_never_shown_to_the_filter(self):
         with self.instance(main_cf="smtpd_command_filter = pcre:{{{{/^AUTH/ NOOP}} {{/(.*PLAIN.*)/ VRFY $$1}}}}\n") as post:
