@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <unordered_set>
 #include <vector>
@@ -99,6 +100,7 @@ struct Server {
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
     std::unique_ptr<MilterService> milters;           // null: none
     std::vector<net::IpAddress> own_addresses;
+    std::map<std::string, Instant> etrn_sites; // flushed within smtpd_etrn_interval, and when
 
     std::unordered_set<Session*> sessions; // alive now; each enters and leaves by itself
     bool stopping = false;

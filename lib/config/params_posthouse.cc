@@ -25,6 +25,7 @@ std::span<const Parameter> posthouse_parameters()
         {"pickup_retry_time", Time, "30s", "1s", "1h", Pickup, "How long a message in maildrop that could not be taken is left before it is tried again."},
 
         // ---- smtpd
+        {"smtpd_etrn_interval", Time, "10s", "0s", "", Smtpd, "Time in which ETRN for the same domain looks through the queue once."},
         {"smtpd_authorized_proxy_hosts", List, "static:all", "", "", Smtpd, "Hosts that have to begin with a PROXY header, and are believed; by default all. Others are clients themselves."},
         {"smtpd_screening_enable", Boolean, "no", "", "", Smtpd, "Whether new clients are tested before they are greeted, as the postscreen_ parameters say; a service whose program is postscreen does so."},
 
