@@ -8,4 +8,5 @@ dist_doc_DATA = \
 	%reldir%/queue.md \
 	%reldir%/submission.md \
 	%reldir%/tls.md \
-	%reldir%/trouble.md
+	%reldir%/trouble.md \
+	%reldir%/verification.md

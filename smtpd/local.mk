@@ -19,6 +19,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/received.cc %reldir%/received.h \
 	%reldir%/restriction_table.cc %reldir%/restrictions.h \
 	%reldir%/rules.cc \
+	%reldir%/rules_verify.cc \
 	%reldir%/sasl_service.cc %reldir%/sasl_service.h \
 	%reldir%/sender_owners.cc %reldir%/sender_owners.h \
 	%reldir%/server.cc %reldir%/server.h \
@@ -27,7 +28,8 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/settings.cc %reldir%/settings.h \
 	%reldir%/tls_service.cc %reldir%/tls_service.h \
 	%reldir%/transaction.h \
-	%reldir%/verdict.cc %reldir%/verdict.h
+	%reldir%/verdict.cc %reldir%/verdict.h \
+	%reldir%/verifier.cc %reldir%/verifier.h
 
 daemon_PROGRAMS += smtpd/smtpd
 smtpd_smtpd_SOURCES = %reldir%/smtpd.cc

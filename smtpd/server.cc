@@ -9,6 +9,7 @@
 #include "smtpd/sender_owners.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
+#include "smtpd/verifier.h"
 
 #include <algorithm>
 #include <ifaddrs.h>
@@ -114,6 +115,7 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
     }
 
+    server->verifier = std::make_unique<Verifier>(config, *server);
     server->own_addresses = interface_addresses();
     for (const std::string& proxy : config.list("proxy_interfaces"))
         if (const auto address = net::IpAddress::parse(proxy))
@@ -171,7 +173,8 @@ bool Server::stale() const
     const bool stale_maps = std::any_of(std::begin(map_lists), std::end(map_lists),
                                         [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
-           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale()) || (tls && tls->stale());
+           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale()) || (tls && tls->stale())
+           || verifier->stale();
 }
 
 void Server::stop_sessions()

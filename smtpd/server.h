@@ -30,6 +30,7 @@ class SaslService;
 class SenderOwners;
 class Session;
 class TlsService;
+class Verifier;
 
 struct Server {
     static Result<std::unique_ptr<Server>> open(const config::Config& config, const table::Context& context);
@@ -76,6 +77,7 @@ struct Server {
     std::unique_ptr<SenderOwners> sender_owners;
     std::unique_ptr<SaslService> sasl;                // null: nobody logs in here
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
+    std::unique_ptr<Verifier> verifier;
     std::vector<net::IpAddress> own_addresses;
 
     std::unordered_set<Session*> sessions; // alive now; each enters and leaves by itself

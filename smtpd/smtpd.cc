@@ -27,6 +27,9 @@ DESCRIPTION
 	mechanism. permit_sasl_authenticated and the reject_..._sender_login_mismatch restrictions say what a
 	login is good for.
 
+	reject_unverified_sender and reject_unverified_recipient ask for an address by a probe, a message without
+	content that qmgr(8) has the delivery agents try up to RCPT, and read the answer in address_verify_map.
+
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
 	other systems does it, by the same process, while it arrives.
 

@@ -21,7 +21,7 @@ constexpr uint8_t flag_hold = 4;
 constexpr uint8_t flag_no_bounce_copy = 8;
 constexpr uint8_t all_flags = flag_smtputf8 | flag_8bit | flag_hold | flag_no_bounce_copy;
 constexpr uint8_t all_notify = NotifyNever | NotifySuccess | NotifyFailure | NotifyDelay | NotifyExpanded;
-constexpr uint8_t all_trace = TraceVerify | TraceDelivery;
+constexpr uint8_t all_trace = TraceVerify | TraceDelivery | TraceCache;
 constexpr size_t smallest_recipient = 3 * 4 + 1;
 constexpr size_t fixed_bytes = 1 + 8 + 1 + 1 + 1 + 4; // version, arrival, return, flags, trace, recipient count
 

@@ -161,7 +161,7 @@ struct Router::Impl {
     std::unique_ptr<table::AddressMaps> sender_relayhost, sender_transport;
     std::unique_ptr<RecipientTables> recipient_tables;
 
-    Result<void> open(const config::Config& config, const table::Context& context);
+    Result<void> open(const config::Config& config, const table::Context& context, RouteFor purpose);
     Task<Result<Resolved>> resolve(std::string address);
     Task<Result<void>> choose_transport(const Resolved& resolved, std::string sender, Route& route);
     Task<Result<void>> choose_remote(const Resolved& resolved, std::string sender, Route& route);
@@ -173,15 +173,18 @@ struct Router::Impl {
     std::unordered_set<std::string> examined_domains; // local ones, by warn_listed_twice
 };
 
-Result<void> Router::Impl::open(const config::Config& config, const table::Context& context)
+Result<void> Router::Impl::open(const config::Config& config, const table::Context& context, RouteFor purpose)
 {
+    const auto name_of = [purpose](const char* name) {
+        return purpose == RouteFor::Probes ? cat("address_verify_", name) : std::string(name);
+    };
     rules = CompletionRules::from_config(config);
     hostname = config.text("myhostname");
-    local_transport = config.text("local_transport");
-    virtual_transport = config.text("virtual_transport");
-    relay_transport = config.text("relay_transport");
-    default_transport = config.text("default_transport");
-    relayhost = config.text("relayhost");
+    local_transport = config.text(name_of("local_transport"));
+    virtual_transport = config.text(name_of("virtual_transport"));
+    relay_transport = config.text(name_of("relay_transport"));
+    default_transport = config.text(name_of("default_transport"));
+    relayhost = config.text(name_of("relayhost"));
     null_key_for_relayhost = config.text("empty_address_relayhost_maps_lookup_key");
     null_key_for_transport = config.text("empty_address_default_transport_maps_lookup_key");
     show_table_names = config.boolean("show_user_unknown_table_name");
@@ -201,7 +204,7 @@ Result<void> Router::Impl::open(const config::Config& config, const table::Conte
         into = std::move(*list);
         return {};
     };
-    const auto open_maps = [&](const char* name, std::unique_ptr<table::AddressMaps>& into) -> Result<void> {
+    const auto open_maps = [&](const std::string& name, std::unique_ptr<table::AddressMaps>& into) -> Result<void> {
         auto maps = table::AddressMaps::open(name, config.text(name), context, local_domains->user_name_test());
         if (!maps)
             return std::move(maps.error());
@@ -211,10 +214,10 @@ Result<void> Router::Impl::open(const config::Config& config, const table::Conte
     RETURN_IF_ERROR(open_list("virtual_alias_domains", virtual_alias_domains));
     RETURN_IF_ERROR(open_list("virtual_mailbox_domains", virtual_mailbox_domains));
     RETURN_IF_ERROR(open_list("relay_domains", relay_domains));
-    RETURN_IF_ERROR(open_maps("transport_maps", transport_maps));
+    RETURN_IF_ERROR(open_maps(name_of("transport_maps"), transport_maps));
     RETURN_IF_ERROR(open_maps("relocated_maps", relocated_maps));
-    RETURN_IF_ERROR(open_maps("sender_dependent_relayhost_maps", sender_relayhost));
-    RETURN_IF_ERROR(open_maps("sender_dependent_default_transport_maps", sender_transport));
+    RETURN_IF_ERROR(open_maps(name_of("sender_dependent_relayhost_maps"), sender_relayhost));
+    RETURN_IF_ERROR(open_maps(name_of("sender_dependent_default_transport_maps"), sender_transport));
 
     auto tables = RecipientTables::open(config, context, *local_domains);
     if (!tables)
@@ -371,10 +374,11 @@ Task<Result<void>> Router::Impl::apply_tables(Route& route)
 Router::Router() : impl_(std::make_unique<Impl>()) {}
 Router::~Router() = default;
 
-Result<std::unique_ptr<Router>> Router::open(const config::Config& config, const table::Context& context)
+Result<std::unique_ptr<Router>> Router::open(const config::Config& config, const table::Context& context,
+                                             RouteFor purpose)
 {
     std::unique_ptr<Router> router(new Router);
-    RETURN_IF_ERROR(router->impl_->open(config, context));
+    RETURN_IF_ERROR(router->impl_->open(config, context, purpose));
     return router;
 }
 

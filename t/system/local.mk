@@ -21,6 +21,7 @@ SYSTEM_TESTS += %reldir%/peer_test.py
 SYSTEM_TESTS += %reldir%/tls_test.py %reldir%/tls_handshake_test.py %reldir%/tls_files_test.py
 SYSTEM_TESTS += %reldir%/sasl_test.py %reldir%/submission_test.py
 SYSTEM_TESTS += %reldir%/try_test.py
+SYSTEM_TESTS += %reldir%/verify_test.py
 TESTS += $(SYSTEM_TESTS)
 EXTRA_DIST += $(SYSTEM_TESTS) %reldir%/harness.py %reldir%/certificates.py %reldir%/faults.py %reldir%/inject.py %reldir%/take_over.py \
 	%reldir%/tls_case.py %reldir%/dovecot.py %reldir%/sasl_case.py %reldir%/scram.py
