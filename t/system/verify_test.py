@@ -193,6 +193,21 @@ class Verification(harness.TestCase):
         self.assertEqual(post.mail("friend"), [])
         post.wait_queue(0)
 
+    def test_an_alias_is_as_good_as_the_best_of_what_it_stands_for(self):
+        aliases = ("virtual_alias_maps = inline:{{ {{team@far.example = nobody@far.example, friend@far.example}} "
+                   "{{ghost@far.example = nobody@far.example}} }}\nrecipient_canonical_maps = inline:{{ {{old@far.example=friend@far.example}} }}\n")
+        post = self.instance(self.sink(known("friend")).port, more=aliases)
+        self.assertEqual(self.rcpt(post, "team@far.example"), "250 2.1.5 Ok")
+        self.assertEqual(self.rcpt(post, "old@far.example"), "250 2.1.5 Ok")
+        self.assertRegex(self.rcpt(post, "ghost@far.example"), "^450 4.1.1 <ghost@.*undeliverable address")
+
+    def test_an_lmtp_server_is_asked_as_well(self):
+        lhlo = lambda verb, argument: "250-sink\r\n250 PIPELINING" if verb == "LHLO" else known("friend")(verb, argument)
+        sink = self.sink(lhlo)
+        post = self.instance(sink.port, more="transport_maps = inline:{{ {{far.example=lmtp:inet:127.0.0.1:%d}} }}\n" % sink.port)
+        self.assertEqual(self.rcpt(post, "friend@far.example"), "250 2.1.5 Ok")
+        self.assertRegex(self.rcpt(post, "nobody@far.example"), "^450 4.1.1 .*undeliverable address")
+
     def test_a_second_instance_is_asked_and_asks_back_without_a_loop(self):
         port = harness.free_port()
         inner = self.instance(port, "reject_unverified_sender", "virtual_mailbox_maps = inline:{{ {{friend@far.example=friend/}} }}\n"
