@@ -16,9 +16,11 @@ constexpr Duration between_checks = Duration::seconds(1);
 
 bool depends_on_sender(const config::Config& config, queue::RouteFor purpose)
 {
-    const std::string prefix = purpose == queue::RouteFor::Probes ? "address_verify_" : "";
-    return !config.text(cat(prefix, "sender_dependent_relayhost_maps")).empty() ||
-           !config.text(cat(prefix, "sender_dependent_default_transport_maps")).empty();
+    if (purpose == queue::RouteFor::Probes)
+        return !config.text("address_verify_sender_dependent_relayhost_maps").empty() ||
+               !config.text("address_verify_sender_dependent_default_transport_maps").empty();
+    return !config.text("sender_dependent_relayhost_maps").empty() ||
+           !config.text("sender_dependent_default_transport_maps").empty();
 }
 
 } // namespace

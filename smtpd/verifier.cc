@@ -25,16 +25,29 @@ int64_t now_s() { return wall_clock_us() / million; }
 
 } // namespace
 
-UnverifiedReply::UnverifiedReply(const config::Config& config, std::string_view kind)
-    : defer_code(static_cast<int>(config.number(cat("unverified_", kind, "_defer_code")))),
-      reject_code(static_cast<int>(config.number(cat("unverified_", kind, "_reject_code")))),
-      reject_reason(config.text(cat("unverified_", kind, "_reject_reason"))),
-      defer_at_once(ascii::equal(config.text(cat("unverified_", kind, "_tempfail_action")), "defer"))
+UnverifiedReply::UnverifiedReply(int64_t deferral, int64_t refusal, std::string reason, std::string_view tempfail_action)
+    : defer_code(static_cast<int>(deferral)), reject_code(static_cast<int>(refusal)), reject_reason(std::move(reason)),
+      defer_at_once(ascii::equal(tempfail_action, "defer"))
 {
 }
 
+UnverifiedReply UnverifiedReply::for_senders(const config::Config& config)
+{
+    return UnverifiedReply(config.number("unverified_sender_defer_code"), config.number("unverified_sender_reject_code"),
+                           config.text("unverified_sender_reject_reason"),
+                           config.text("unverified_sender_tempfail_action"));
+}
+
+UnverifiedReply UnverifiedReply::for_recipients(const config::Config& config)
+{
+    return UnverifiedReply(config.number("unverified_recipient_defer_code"),
+                           config.number("unverified_recipient_reject_code"),
+                           config.text("unverified_recipient_reject_reason"),
+                           config.text("unverified_recipient_tempfail_action"));
+}
+
 Verifier::Verifier(const config::Config& config, Server& server)
-    : senders(config, "sender"), recipients(config, "recipient"), server_(server), sender_(config),
+    : senders(UnverifiedReply::for_senders(config)), recipients(UnverifiedReply::for_recipients(config)), server_(server), sender_(config),
       patience_(config.duration("address_verify_poll_delay") * (config.number("address_verify_poll_count") - 1)),
       request_limit_(static_cast<size_t>(config.number("address_verify_pending_request_limit"))), probes_(server.loop)
 {

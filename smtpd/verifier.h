@@ -23,12 +23,16 @@ struct Server;
 // How a refusal is put, for senders or for recipients.
 class UnverifiedReply {
 public:
-    UnverifiedReply(const config::Config& config, std::string_view kind); // "sender", "recipient"
+    static UnverifiedReply for_senders(const config::Config& config);
+    static UnverifiedReply for_recipients(const config::Config& config);
 
     int defer_code;
     int reject_code;
     std::string reject_reason; // instead of what the probe found out
     bool defer_at_once;        // else only when nothing else refuses
+
+private:
+    UnverifiedReply(int64_t deferral, int64_t refusal, std::string reason, std::string_view tempfail_action);
 };
 
 class Verifier {
