@@ -288,11 +288,12 @@ void Scheduler::put_to_wait(Message& message, int64_t now_us)
         recipient.index = index;
         recipient.address = message.recipients[index].address;
         recipient.original = message.recipients[index].original;
-        if (queue::is_untold(message.states[index]))
-            recipient.reason = "delivered; the sender, who asked for it, is still to be told";
         record.recipients.push_back(std::move(recipient));
     }
     add_reasons(record, message.deferred, earlier);
+    for (WaitingRecipient& recipient : record.recipients)
+        if (queue::is_untold(message.states[recipient.index]))
+            recipient.reason = "delivered; the sender, who asked for it, is still to be told";
     pool_->set_known(message.number);
     if (message.orders.hold)
         pool_->set_held(message.number, true);
