@@ -23,13 +23,15 @@ std::vector<char*> pointers(const std::vector<std::string>& words)
     return all;
 }
 
-// In the child, between fork and exec: descriptors first_listener_fd... are the listeners and the status
-// socket, everything above is closed.
+// In the child, between fork and exec: descriptors first_listener_fd... are the listeners, the status socket and
+// the memory of the service; everything above is closed.
 [[noreturn]] void become_program(const ChildCommand& command, int status, char** arguments, char** environment)
 {
     // Copies above all wanted numbers first, so that none is overwritten before it is used.
     std::vector<int> wanted = command.listeners;
     wanted.push_back(status);
+    if (command.shared_memory >= 0)
+        wanted.push_back(command.shared_memory);
     const int end = service::first_listener_fd + static_cast<int>(wanted.size());
     for (int& fd : wanted)
         fd = ::fcntl(fd, F_DUPFD, end);

@@ -17,6 +17,7 @@ struct ChildCommand {
     std::vector<std::string> arguments; // argv[0] included
     std::vector<std::string> environment; // "NAME=value"
     std::vector<int> listeners;
+    int shared_memory = -1; // of the service's processes; -1: none
 };
 
 class Child {

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,7 +59,7 @@ RunSettings RunSettings::from_config(const config::Config& config)
 
 ServiceRunner::ServiceRunner(Loop& loop, config::Service service, RunSettings settings, std::vector<UniqueFd> listeners)
     : loop_(loop), service_(std::move(service)), settings_(std::move(settings)), listeners_(std::move(listeners)),
-      changed_(loop), wakeup_(loop, [this] { wake_up(); }), tasks_(loop)
+      shared_memory_(::memfd_create("posthouse", MFD_CLOEXEC | MFD_ALLOW_SEALING)), changed_(loop), wakeup_(loop, [this] { wake_up(); }), tasks_(loop)
 {
     if (service_.wakeup_seconds > 0)
         wakeup_.set(loop_.now());
@@ -157,6 +158,7 @@ ChildCommand ServiceRunner::command() const
     command.environment = settings_.environment;
     for (const UniqueFd& listener : listeners_)
         command.listeners.push_back(listener.get());
+    command.shared_memory = shared_memory_.get();
     return command;
 }
 

@@ -87,6 +87,7 @@ private:
     config::Service service_;
     RunSettings settings_;
     std::vector<UniqueFd> listeners_;
+    UniqueFd shared_memory_; // a memfd, empty until one of the processes has use for it
     std::list<Attended> children_;
     bool closed_ = false;
     bool wanted_ = false;      // the wake-up timer asks for a process

@@ -143,7 +143,7 @@ Task<Result<void>> NoticeWriter::send(NoticeKind kind, const Message& message,
             report.recipients.push_back(std::move(one));
     }
     std::string content;
-    const uint64_t length = std::min(message.content.size, notices.size_limit);
+    const uint64_t length = report.redacted ? 0 : std::min(message.content.size, notices.size_limit);
     auto head = co_await read_content(message.number, message.content.offset, length);
     if (head)
         content = std::move(*head);
@@ -199,7 +199,10 @@ mail::Report NoticeWriter::report_on(NoticeKind kind, const Message& message) co
     report.arrival_us = message.envelope.arrival_us;
     report.now_us = wall_clock_us();
     report.expires_us = message.envelope.arrival_us + settings_.retry.message_lifetime_s * 1000000;
-    report.ret = message.envelope.ret;
+    // RFC 8689 section 5: RET=FULL does not count, and the report asks for TLS itself when it shows anything.
+    report.requiretls = message.envelope.requiretls;
+    report.redacted = report.requiretls && settings_.notices.redact_requiretls;
+    report.ret = report.requiretls ? mail::Return::Headers : message.envelope.ret;
     report.smtputf8 = message.envelope.smtputf8;
     report.content_limit = settings_.notices.size_limit;
     return report;
@@ -223,6 +226,7 @@ Task<Result<std::string>> NoticeWriter::store(mail::Report report, std::string s
     envelope.sender = std::move(sender);
     envelope.recipients.emplace_back(std::move(recipient));
     envelope.smtputf8 = report.smtputf8;
+    envelope.requiretls = report.requiretls && !report.redacted;
     envelope.rewrite_context = "local";
     const smtp::ContentFacts facts = smtp::facts_of_content(content);
     envelope.body_8bit = facts.has_8bit_body;

@@ -102,7 +102,9 @@ Task<void> Scheduler::hand_out_one(Message& message, uint32_t index, Placements&
     if (!message.envelope.content_filter.empty()) {
         queue::Route filter(queue::AddressClass::Default, "smtp", domain_of(address), address);
         filter.domain = filter.nexthop;
-        queue::apply_transport(message.envelope.content_filter, filter.domain, filter.transport, filter.nexthop);
+        const std::string& fixed = settings_.default_filter_nexthop;
+        queue::apply_transport(message.envelope.content_filter, fixed.empty() ? filter.domain : fixed, filter.transport,
+                               filter.nexthop);
         place(message, index, filter, placements);
         co_return;
     }

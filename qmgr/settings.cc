@@ -56,6 +56,7 @@ Notices notices_from(const config::Config& config)
     notices.double_bounce_recipient = complete(config.text("2bounce_notice_recipient"), origin);
     notices.delay_recipient = complete(config.text("delay_notice_recipient"), origin);
     notices.double_bounce_sender = complete(config.text("double_bounce_sender"), origin);
+    notices.redact_requiretls = config.boolean("requiretls_redact_dsn");
     notices.size_limit = static_cast<uint64_t>(config.number("bounce_size_limit"));
     return notices;
 }
@@ -74,6 +75,7 @@ Result<Settings> Settings::from_config(const config::Config& config)
     settings.retry.bounce_lifetime_s = config.duration("bounce_queue_lifetime").whole_seconds();
     settings.retry.delay_warning_s = config.duration("delay_warning_time").whole_seconds();
     settings.defer_transports = config.list("defer_transports");
+    settings.default_filter_nexthop = config.text("default_filter_nexthop");
     settings.soft_bounce = config.boolean("soft_bounce");
     settings.notices = notices_from(config);
     settings.pool.slot_size = static_cast<uint64_t>(config.number("queue_slot_size"));

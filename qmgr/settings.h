@@ -41,6 +41,7 @@ public:
     bool bounce = false;        // notify_classes: postmaster hears of each bounce,
     bool double_bounce = false; // of each bounce that could not be delivered,
     bool delay = false;         // of each delay warning
+    bool redact_requiretls = true; // requiretls_redact_dsn
     std::string bounce_recipient;
     std::string double_bounce_recipient;
     std::string delay_recipient;
@@ -60,6 +61,7 @@ public:
     size_t recipient_limit = 20000;
     RetrySchedule retry;
     std::vector<std::string> defer_transports;
+    std::string default_filter_nexthop; // "": the recipient's domain
     bool soft_bounce = false;
     Notices notices;
     queue::SlotPoolLimits pool;

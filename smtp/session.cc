@@ -24,41 +24,7 @@ Error what_failed(const MailHost& host, const Error& error)
     return Error(ErrorKind::Temporary, "4.4.1", cat("connect to ", host.with_port(), ": ", reason));
 }
 
-bool is_discarded(std::string_view keyword, const std::vector<std::string>& discarded)
-{
-    for (const std::string& name : discarded)
-        if (ascii::equal(name, keyword))
-            return true;
-    return false;
-}
-
 } // namespace
-
-Features Features::from_ehlo(const smtp::Reply& reply, const std::vector<std::string>& discarded)
-{
-    Features features;
-    const auto lines = ascii::split(reply.text, "\n");
-    for (size_t i = 1; i < lines.size(); ++i) { // the first is the host's name
-        const auto words = ascii::split(lines[i], " \t");
-        if (words.empty() || is_discarded(words[0], discarded))
-            continue;
-        if (ascii::equal(words[0], "PIPELINING")) {
-            features.pipelining = true;
-        } else if (ascii::equal(words[0], "8BITMIME")) {
-            features.eight_bit = true;
-        } else if (ascii::equal(words[0], "SMTPUTF8")) {
-            features.smtputf8 = true;
-        } else if (ascii::equal(words[0], "DSN")) {
-            features.dsn = true;
-        } else if (ascii::equal(words[0], "SIZE")) {
-            features.size = true;
-            features.size_limit = words.size() > 1 ? ascii::parse_unsigned(words[1]).value_or(0) : 0;
-        } else if (ascii::equal(words[0], "XFORWARD")) {
-            features.xforward = ascii::upper(lines[i].substr(words[0].size()));
-        }
-    }
-    return features;
-}
 
 Session::Session(Loop& loop, const Settings& settings, MailHost host, UniqueFd socket)
     : settings_(settings), host_(std::move(host)), socket_(loop, std::move(socket)), chat_(socket_),

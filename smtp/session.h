@@ -8,6 +8,7 @@
 #include "lib/event/loop.h"
 #include "lib/event/task.h"
 #include "lib/smtp/chat.h"
+#include "lib/smtp/features.h"
 #include "smtp/host_search.h"
 #include "smtp/settings.h"
 #include "smtp/trouble.h"
@@ -19,23 +20,7 @@
 
 namespace posthouse::smtp_client {
 
-// What EHLO or LHLO has announced.
-class Features {
-public:
-    Features() = default;
-    // Reads a whole EHLO reply; `discarded` keywords are passed over.
-    static Features from_ehlo(const smtp::Reply& reply, const std::vector<std::string>& discarded);
-
-    bool pipelining = false;
-    bool eight_bit = false;
-    bool smtputf8 = false;
-    bool dsn = false;
-    bool size = false;
-    uint64_t size_limit = 0; // 0: none told
-    std::string xforward;    // attribute names, upper case; empty: not offered
-
-    bool operator==(const Features&) const = default;
-};
+using smtp::Features;
 
 class Session {
 public:

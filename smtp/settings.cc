@@ -107,6 +107,7 @@ Settings Settings::from_config(const config::Config& config, bool lmtp)
     }
     settings.skip_5xx_greeting = prefixed.boolean("skip_5xx_greeting");
     settings.skip_quit_response = prefixed.boolean("skip_quit_response");
+    settings.requiretls = config.boolean("requiretls_enable");
     settings.send_xforward = prefixed.boolean("send_xforward_command");
     settings.line_limit = prefixed.number("line_length_limit");
     settings.convert_8bit = !config.boolean("disable_mime_output_conversion");

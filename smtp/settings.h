@@ -70,6 +70,7 @@ public:
     bool never_ehlo = false;
     bool skip_5xx_greeting = true;
     bool skip_quit_response = true;
+    bool requiretls = true; // requiretls_enable
     bool send_xforward = false;
     size_t line_limit = 998;
     bool convert_8bit = true; // disable_mime_output_conversion = no

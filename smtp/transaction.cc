@@ -37,7 +37,7 @@ Task<Transaction::End> Transaction::run()
     if (open_.empty() || refuse_before_sending())
         co_return End::Over;
     if (settings_.send_xforward && !session_.features().xforward.empty())
-        xforward_ = xforward_commands(request_.envelope, session_.features().xforward);
+        xforward_ = smtp::xforward_commands(request_.envelope, session_.features().xforward);
     const bool reused = session_.messages++ > 0;
     const bool answered = co_await exchange_commands();
     if (!answered) {
@@ -82,6 +82,11 @@ bool Transaction::refuse_before_sending()
                                   " of server ", host));
         for (size_t position : open_)
             results_.failed(position, trouble);
+        return true;
+    }
+    if (settings_.requiretls && needs_tls(request_, session_.host())) {
+        results_.note_all(Trouble(true, "5.7.30", cat("REQUIRETLS support required, but the connection to host ", host,
+                                                      " is not encrypted")));
         return true;
     }
     if (!features.smtputf8 && needs_smtputf8(request_)) {

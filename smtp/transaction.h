@@ -11,27 +11,24 @@
 #include "lib/event/task.h"
 #include "lib/event/thread_pool.h"
 #include "lib/queue/delivery_protocol.h"
+#include "lib/smtp/client_commands.h"
 #include "smtp/results.h"
 #include "smtp/session.h"
 #include "smtp/settings.h"
 
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace posthouse::smtp_client {
 
-// MAIL FROM:<...> and RCPT TO:<...> as `features` allow, with CRLF. Pure.
+// MAIL FROM:<...> as `features` allow, with CRLF. Pure.
 std::string mail_command(const queue::DeliveryRequest& request, const Features& features);
-std::string rcpt_command(const mail::Recipient& recipient, const Features& features);
-// The XFORWARD commands for what the host takes of what is known; may be none.
-std::vector<std::string> xforward_commands(const mail::Envelope& envelope, std::string_view offered);
-// An address for a host without SMTPUTF8: a domain in other letters becomes A-labels; nullopt when the local
-// part needs UTF-8.
-std::optional<std::string> ascii_address(const std::string& address);
 // Whether it cannot go to a host without SMTPUTF8.
 bool needs_smtputf8(const queue::DeliveryRequest& request);
+// Whether its sender forbids the way to this host without TLS (RFC 8689). Not where the way is within this host; and not
+// for a notice, which would be lost (section 5).
+bool needs_tls(const queue::DeliveryRequest& request, const MailHost& host);
 
 class Transaction {
 public:

@@ -25,6 +25,12 @@ Client::Client(const net::SocketAddress& peer)
     address = ip.to_text();
 }
 
+Client::Client(const Ends& ends) : Client(ends.client)
+{
+    server_ip = ends.server.ip.unmapped();
+    server_port = ends.server.port;
+}
+
 // The PTR's name counts when it leads back to the address; anyone can put any name into a PTR record.
 Task<void> look_up_name(Client& client, net::Resolver& resolver, Deadline deadline)
 {
@@ -49,6 +55,18 @@ Task<void> look_up_name(Client& client, net::Resolver& resolver, Deadline deadli
     client.state = leads_back ? NameState::Found : NameState::Forged;
     if (leads_back)
         client.name = name;
+}
+
+std::string network_of(const net::IpAddress& address, int v4_prefix, int v6_prefix)
+{
+    std::string key(address.bytes());
+    auto keep = static_cast<size_t>(address.v4() ? v4_prefix : v6_prefix);
+    for (char& byte : key) {
+        const size_t bits = std::min<size_t>(keep, 8);
+        byte = static_cast<char>(static_cast<unsigned char>(byte) & (0xff00u >> bits));
+        keep -= bits;
+    }
+    return key;
 }
 
 } // namespace posthouse::smtpd

@@ -7,7 +7,9 @@
 #include "lib/event/task.h"
 #include "lib/net/address.h"
 
+#include <cstdint>
 #include <string>
+#include <utility>
 
 namespace posthouse::net {
 class Resolver;
@@ -23,10 +25,26 @@ enum class NameState : unsigned char {
     Temporary, // DNS gave no answer
 };
 
+// Of one connection: who has opened it, and to which of our addresses.
+class Ends {
+public:
+    Ends(net::SocketAddress its_client, net::SocketAddress its_server)
+        : client(std::move(its_client)), server(std::move(its_server))
+    {
+    }
+    // "[192.0.2.1]:4711" as postscreen has it in the log.
+    std::string client_text() const { return cat('[', client.ip.to_text(), "]:", client.port); }
+    std::string server_text() const { return cat('[', server.ip.to_text(), "]:", server.port); }
+
+    net::SocketAddress client;
+    net::SocketAddress server;
+};
+
 class Client {
 public:
     Client() = default;
     explicit Client(const net::SocketAddress& peer);
+    explicit Client(const Ends& ends);
 
     // "host.example.com[192.0.2.1]" as the log shows it.
     std::string label() const { return cat(name, '[', address, ']'); }
@@ -34,6 +52,8 @@ public:
     std::string literal() const { return ip.v4() ? address : cat("IPv6:", address); }
 
     net::IpAddress ip;
+    net::IpAddress server_ip;      // that the client has connected to
+    uint16_t server_port = 0;      // 0: not known, as for a UNIX socket
     std::string address;           // ip as text
     std::string port;              // "" for a UNIX socket or standard input
     std::string name = "unknown";  // verified: it leads back to the address
@@ -44,5 +64,8 @@ public:
 
 // Fills in the names and their states. `client` must outlive the task.
 Task<void> look_up_name(Client& client, net::Resolver& resolver, Deadline deadline);
+
+// The network of an address, as a key: the bits behind the prefix of its family are cleared.
+std::string network_of(const net::IpAddress& address, int v4_prefix, int v6_prefix);
 
 } // namespace posthouse::smtpd

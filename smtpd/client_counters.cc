@@ -2,64 +2,25 @@
 // cmd_mail.cc and cmd_rcpt.cc for each message and recipient.
 #include "smtpd/client_counters.h"
 
-#include <algorithm>
+#include "smtpd/client.h"
+
 #include <utility>
 
 namespace posthouse::smtpd {
 
 ClientCounters::ClientCounters(Duration time_unit, int v4_prefix, int v6_prefix)
-    : time_unit_(time_unit), v4_prefix_(v4_prefix), v6_prefix_(v6_prefix)
+    : time_unit_(time_unit), v4_prefix_(v4_prefix), v6_prefix_(v6_prefix), table_(CounterTable::attach(-1))
 {
 }
 
 ClientCounters::Visit ClientCounters::connect(const net::IpAddress& client, Instant now)
 {
-    if (entries_.size() >= sweep_at_)
-        forget_old(now);
-    Entry& entry = entries_[key_for(client)];
-    start_window(entry, now);
-    ++entry.connections;
-    ++entry.connection_rate;
-    return Visit(*this, entry);
-}
-
-// The address with the bits behind the prefix cleared.
-std::string ClientCounters::key_for(const net::IpAddress& client) const
-{
-    std::string key(client.bytes());
-    size_t keep = static_cast<size_t>(client.v4() ? v4_prefix_ : v6_prefix_);
-    for (char& byte : key) {
-        const size_t bits = std::min<size_t>(keep, 8);
-        byte = static_cast<char>(static_cast<unsigned char>(byte) & (0xff00u >> bits));
-        keep -= bits;
-    }
-    return key;
-}
-
-void ClientCounters::start_window(Entry& entry, Instant now) const
-{
-    if (entry.window_start != Instant() && now - entry.window_start < time_unit_)
-        return;
-    entry.connection_rate = 0;
-    entry.message_rate = 0;
-    entry.recipient_rate = 0;
-    entry.tls_session_rate = 0;
-    entry.auth_rate = 0;
-    entry.auth_failures = 0;
-    entry.window_start = now;
-}
-
-// Keeps the table in proportion to the clients of one time unit.
-void ClientCounters::forget_old(Instant now)
-{
-    std::erase_if(entries_, [&](const auto& item) {
-        return item.second.connections == 0 && now - item.second.window_start >= time_unit_;
-    });
-    sweep_at_ = std::max<size_t>(1024, entries_.size() * 2);
+    const auto place = table_->enter(network_of(client, v4_prefix_, v6_prefix_), now, time_unit_);
+    return place ? Visit(*this, *place) : Visit();
 }
 
 ClientCounters::Visit::Visit(Visit&& other) noexcept
-    : counters_(std::exchange(other.counters_, nullptr)), entry_(std::exchange(other.entry_, nullptr))
+    : counters_(std::exchange(other.counters_, nullptr)), place_(other.place_)
 {
 }
 
@@ -68,52 +29,49 @@ ClientCounters::Visit& ClientCounters::Visit::operator=(Visit&& other) noexcept
     if (this != &other) {
         end();
         counters_ = std::exchange(other.counters_, nullptr);
-        entry_ = std::exchange(other.entry_, nullptr);
+        place_ = other.place_;
     }
     return *this;
 }
 
 void ClientCounters::Visit::end()
 {
-    if (entry_)
-        --entry_->connections;
-    entry_ = nullptr;
+    if (counters_)
+        counters_->table_->leave(place_);
+    counters_ = nullptr;
 }
 
-uint32_t ClientCounters::Visit::count_message(Instant now)
+uint32_t ClientCounters::Visit::connections() const
 {
-    counters_->start_window(*entry_, now);
-    return ++entry_->message_rate;
+    return counters_ ? counters_->table_->connections(place_) : 0;
 }
 
-void ClientCounters::Visit::count_tls_session(Instant now)
+bool ClientCounters::Visit::connections_exceed(uint32_t limit, Instant now) const
 {
-    counters_->start_window(*entry_, now);
-    ++entry_->tls_session_rate;
+    if (connections() <= limit)
+        return false;
+    counters_->table_->forget_dead(now);
+    return connections() > limit;
+}
+
+uint32_t ClientCounters::Visit::add(CounterTable::Event event, Instant now)
+{
+    return counters_ ? counters_->table_->add(place_, event, now, counters_->time_unit_) : 0;
 }
 
 uint32_t ClientCounters::Visit::tls_session_rate(Instant now) const
 {
-    counters_->start_window(*entry_, now);
-    return entry_->tls_session_rate;
+    return counters_ ? counters_->table_->count(place_, CounterTable::Event::TlsSession, now, counters_->time_unit_) : 0;
 }
 
-uint32_t ClientCounters::Visit::count_recipient(Instant now)
+uint32_t ClientCounters::Visit::connection_rate(Instant now) const
 {
-    counters_->start_window(*entry_, now);
-    return ++entry_->recipient_rate;
-}
-
-uint32_t ClientCounters::Visit::count_auth(Instant now)
-{
-    counters_->start_window(*entry_, now);
-    return ++entry_->auth_rate;
+    return counters_ ? counters_->table_->count(place_, CounterTable::Event::Connection, now, counters_->time_unit_) : 0;
 }
 
 uint32_t ClientCounters::Visit::count_auth_failure(Instant now)
 {
-    counters_->start_window(*entry_, now);
-    return ++entry_->auth_failures;
+    return counters_ ? counters_->table_->add_failure(place_, now, counters_->time_unit_) : 1;
 }
 
 } // namespace posthouse::smtpd

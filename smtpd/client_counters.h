@@ -1,73 +1,66 @@
 // ClientCounters: how many connections each client has now, and how much it did in the current
-// anvil_rate_time_unit. One for each process: a limit holds for the sessions of one process.
-// A client is an address prefix (smtpd_client_ipv4_prefix_length, smtpd_client_ipv6_prefix_length).
+// anvil_rate_time_unit, in all processes of the service (counter_table.h). A client is an address prefix
+// (smtpd_client_ipv4_prefix_length, smtpd_client_ipv6_prefix_length).
 #pragma once
 
 #include "lib/base/time.h"
 #include "lib/net/address.h"
+#include "smtpd/counter_table.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <unordered_map>
+#include <memory>
 
 namespace posthouse::smtpd {
 
 class ClientCounters {
 public:
-    struct Entry {
-        uint32_t connections = 0; // now
-        uint32_t connection_rate = 0;
-        uint32_t message_rate = 0;
-        uint32_t recipient_rate = 0;
-        uint32_t tls_session_rate = 0; // whole handshakes
-        uint32_t auth_rate = 0;
-        uint32_t auth_failures = 0;
-        Instant window_start;
-    };
-
-    // A session's hold on its client's entry. The connection is uncounted when it dies.
+    // A session's hold on its client's counts. The connection is uncounted when it dies.
     class Visit {
     public:
         Visit() = default;
-        Visit(ClientCounters& counters, Entry& entry) : counters_(&counters), entry_(&entry) {}
         Visit(Visit&& other) noexcept;
         Visit& operator=(Visit&& other) noexcept;
         ~Visit() { end(); }
 
-        bool counted() const { return entry_ != nullptr; }
-        uint32_t connections() const { return entry_->connections; }
-        uint32_t connection_rate() const { return entry_->connection_rate; }
-        uint32_t count_message(Instant now);   // the rate with this one
-        uint32_t count_recipient(Instant now);
-        void count_tls_session(Instant now);
+        bool counted() const { return counters_ != nullptr; }
+        uint32_t connections() const;
+        // More than `limit` connections now, none of a dead process among them.
+        bool connections_exceed(uint32_t limit, Instant now) const;
+        // Each: the number in this unit of time, with this one.
+        uint32_t count_message(Instant now) { return add(CounterTable::Event::Message, now); }
+        uint32_t count_recipient(Instant now) { return add(CounterTable::Event::Recipient, now); }
+        uint32_t count_tls_session(Instant now) { return add(CounterTable::Event::TlsSession, now); }
+        uint32_t count_auth(Instant now) { return add(CounterTable::Event::Auth, now); }
+        uint32_t count_auth_failure(Instant now); // since there was a unit of time without one
         uint32_t tls_session_rate(Instant now) const;
-        uint32_t count_auth(Instant now);
-        uint32_t count_auth_failure(Instant now);
+        uint32_t connection_rate(Instant now) const;
 
     private:
+        friend class ClientCounters;
+        Visit(ClientCounters& counters, CounterTable::Place place) : counters_(&counters), place_(place) {}
+        uint32_t add(CounterTable::Event event, Instant now);
         void end();
         ClientCounters* counters_ = nullptr;
-        Entry* entry_ = nullptr;
+        CounterTable::Place place_;
     };
 
     ClientCounters(Duration time_unit, int v4_prefix, int v6_prefix);
     ClientCounters(const ClientCounters&) = delete;
     ClientCounters& operator=(const ClientCounters&) = delete;
 
+    // Before the first visit: count in this memory (service::Context::shared_memory; -1: none).
+    void share(int fd) { table_ = CounterTable::attach(fd); }
+
+    // A visit that is not counted() when there is no room: no limit holds for it.
     Visit connect(const net::IpAddress& client, Instant now);
-    size_t size() const { return entries_.size(); }
+    size_t size() { return table_->clients(); }
 
 private:
-    std::string key_for(const net::IpAddress& client) const;
-    void start_window(Entry& entry, Instant now) const;
-    void forget_old(Instant now);
-
     Duration time_unit_;
     int v4_prefix_;
     int v6_prefix_;
-    std::unordered_map<std::string, Entry> entries_; // its elements never move
-    size_t sweep_at_ = 1024;
+    std::unique_ptr<CounterTable> table_;
 };
 
 } // namespace posthouse::smtpd

@@ -45,7 +45,7 @@ Task<void> Session::add_auth_lines(smtp::Reply& reply)
     const bool offer = co_await offers_auth();
     if (!offer || (!tls_ && (server_.sasl->tls_only || must_start_tls())))
         co_return;
-    auto names = co_await server_.sasl->offered(tls_ != nullptr);
+    auto names = co_await server_.sasl->offered(tls_info());
     if (!names || names->empty())
         co_return;
     std::string list;
@@ -94,10 +94,12 @@ sasl::AuthRequest Session::auth_request(std::string_view mechanism)
     request.remote_address = client_.address;
     request.remote_port = static_cast<uint16_t>(ascii::parse_unsigned(client_.port).value_or(0));
     request.secured = tls_ != nullptr;
-    const net::SocketAddress local = net::SocketAddress::local_of(chat_.stream().fd());
-    if (local.port != 0) {
-        request.local_address = local.ip.unmapped().to_text();
-        request.local_port = local.port;
+    // For EXTERNAL: what smtpd_tls_CAfile and its like vouch for.
+    if (tls_ && tls_->info().trust >= tls::PeerTrust::Trusted)
+        request.certificate_user = tls_->info().login_name;
+    if (client_.server_port != 0) {
+        request.local_address = client_.server_ip.to_text();
+        request.local_port = client_.server_port;
     }
     return request;
 }
@@ -105,7 +107,7 @@ sasl::AuthRequest Session::auth_request(std::string_view mechanism)
 Session::Answer Session::authenticate(sasl::AuthRequest request)
 {
     const std::string mechanism = request.mechanism;
-    auto names = co_await server_.sasl->offered(tls_ != nullptr);
+    auto names = co_await server_.sasl->offered(tls_info());
     if (!names)
         co_return auth_unavailable(mechanism, names.error());
     if (std::find(names->begin(), names->end(), mechanism) == names->end())

@@ -52,7 +52,7 @@ Session::Answer Session::cmd_bdat(const smtp::CommandLine& line)
     if (command.last) {
         co_await take_content(mail_->reader.finish_chunks());
         where_ = "END-OF-MESSAGE";
-        co_return co_await finish_message();
+        co_return co_await end_message();
     }
     if (mail_->failure) {
         smtp::Reply reply = co_await finish_message();

@@ -35,7 +35,7 @@ Session::Answer Session::cmd_data(const smtp::CommandLine& line)
             co_return bare_newline_reply();
     }
     where_ = "END-OF-MESSAGE";
-    co_return co_await finish_message();
+    co_return co_await end_message();
 }
 
 // smtpd_forbid_bare_newline = reject: seen in the content, it ends the session at once. What comes after

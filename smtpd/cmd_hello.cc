@@ -1,4 +1,4 @@
-// HELO and EHLO (RFC 5321 section 4.1.1.1).
+// HELO and EHLO (RFC 5321 section 4.1.1.1), and LHLO (RFC 2033 section 4.1).
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
@@ -30,7 +30,6 @@ constexpr Offer last_offers[] = {
     {Ehlo8bitMime, "8BITMIME"},
     {EhloDsn, "DSN"},
     {EhloSmtpUtf8, "SMTPUTF8"},
-    {EhloChunking, "CHUNKING"},
 };
 
 } // namespace
@@ -45,12 +44,17 @@ Session::Answer Session::cmd_ehlo(const smtp::CommandLine& line)
     co_return co_await hello(line.argument(), "ESMTP");
 }
 
-// Both drop a mail that is under way (RFC 5321 section 4.1.4).
+Session::Answer Session::cmd_lhlo(const smtp::CommandLine& line)
+{
+    co_return co_await hello(line.argument(), "LMTP");
+}
+
+// All drop a mail that is under way (RFC 5321 section 4.1.4).
 Session::Answer Session::hello(std::string_view name, std::string_view protocol)
 {
-    const bool extended = protocol == "ESMTP";
+    const bool simple = protocol == "SMTP";
     if (name.empty())
-        co_return smtp::Reply(501, "", cat("Syntax: ", extended ? "EHLO" : "HELO", " hostname"));
+        co_return smtp::Reply(501, "", cat("Syntax: ", where_, " hostname"));
     reset_mail();
     const std::string before = std::exchange(helo_, harmless(name));
     if (!server_.settings.delay_reject) {
@@ -61,7 +65,10 @@ Session::Answer Session::hello(std::string_view name, std::string_view protocol)
         }
     }
     protocol_ = protocol;
-    if (!extended)
+    auto refused = co_await milters_helo();
+    if (refused)
+        co_return std::move(*refused);
+    if (simple)
         co_return smtp::Reply(250, "", server_.settings.hostname);
     co_return co_await ehlo_reply();
 }
@@ -79,6 +86,13 @@ Task<uint32_t> Session::discarded_keywords()
             bits |= EhloSmtpUtf8;
         if (server_.settings.disable_vrfy)
             bits |= EhloVrfy;
+        if (server_.fast_flush_domains->empty() || server_.lmtp)
+            bits |= EhloEtrn;
+        if (!server_.settings.requiretls_enable)
+            bits |= EhloRequireTls;
+        // RFC 2033 section 5: whoever speaks LMTP may count on these.
+        if (server_.lmtp)
+            bits &= ~(EhloPipelining | EhloEnhancedStatusCodes);
         discarded_ = bits;
     }
     co_return *discarded_;
@@ -97,6 +111,7 @@ Task<Result<smtp::Reply>> Session::ehlo_reply()
     if ((discarded & EhloSize) == 0)
         reply.add(server_.settings.message_size_limit > 0 ? cat("SIZE ", server_.settings.message_size_limit) : "SIZE");
     offer(Offer{EhloVrfy, "VRFY"});
+    offer(Offer{EhloEtrn, "ETRN"});
     if (offers_tls())
         offer(Offer{EhloStartTls, "STARTTLS"});
     co_await add_auth_lines(reply);
@@ -108,7 +123,21 @@ Task<Result<smtp::Reply>> Session::ehlo_reply()
         reply.add(cat("XFORWARD ", smtp::xforward_names));
     for (const Offer& row : last_offers)
         offer(row);
+    if (tls_)
+        offer(Offer{EhloRequireTls, "REQUIRETLS"}); // RFC 8689 section 2: never in the clear
+    if ((discarded & EhloLimits) == 0)
+        add_limits(reply);
+    offer(Offer{EhloChunking, "CHUNKING"});
     co_return reply;
+}
+
+// RFC 9422. There is no limit on the mails of a session or the domains of a mail's recipients.
+void Session::add_limits(smtp::Reply& reply) const
+{
+    constexpr size_t most = 999999; // section 4: six digits
+    const size_t recipients = server_.settings.recipient_limit;
+    if (recipients > 0 && recipients <= most)
+        reply.add(cat("LIMITS RCPTMAX=", recipients));
 }
 
 } // namespace posthouse::smtpd

@@ -1,4 +1,4 @@
-// MAIL (RFC 5321 section 4.1.1.2, with SIZE, BODY, SMTPUTF8, RET, ENVID and AUTH).
+// MAIL (RFC 5321 section 4.1.1.2, with SIZE, BODY, SMTPUTF8, RET, ENVID, REQUIRETLS and AUTH).
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
@@ -11,7 +11,7 @@ namespace posthouse::smtpd {
 
 namespace {
 
-smtp::GrammarOptions grammar_for(const Settings& settings, uint32_t discarded)
+smtp::GrammarOptions grammar_for(const Settings& settings, uint32_t discarded, bool encrypted)
 {
     smtp::GrammarOptions options;
     options.strict_envelopes = settings.strict_envelopes;
@@ -19,6 +19,7 @@ smtp::GrammarOptions grammar_for(const Settings& settings, uint32_t discarded)
     options.eight_bit = (discarded & Ehlo8bitMime) == 0;
     options.smtputf8 = (discarded & EhloSmtpUtf8) == 0;
     options.dsn = (discarded & EhloDsn) == 0;
+    options.requiretls = encrypted && (discarded & EhloRequireTls) == 0;
     return options;
 }
 
@@ -34,7 +35,7 @@ Session::Answer Session::cmd_mail(const smtp::CommandLine& line)
 
     const uint32_t discarded = co_await discarded_keywords();
     smtp::MailCommand command;
-    auto refusal = smtp::parse_mail(line.argument(), grammar_for(settings, discarded), command);
+    auto refusal = smtp::parse_mail(line.argument(), grammar_for(settings, discarded, tls_ != nullptr), command);
     if (!refusal)
         refusal = check_characters(command.sender.to_text(), command.smtputf8);
     if (refusal) {
@@ -63,6 +64,11 @@ Session::Answer Session::cmd_mail(const smtp::CommandLine& line)
             co_return std::move(*denied);
         }
     }
+    auto refused = co_await milters_mail(line.argument());
+    if (refused) {
+        reset_mail();
+        co_return std::move(*refused);
+    }
     co_return smtp::Reply(250, "2.1.0", "Ok");
 }
 
@@ -81,6 +87,7 @@ void Session::begin_mail(smtp::MailCommand command)
     envelope.envid = std::move(command.envid);
     envelope.ret = command.ret;
     envelope.smtputf8 = command.smtputf8;
+    envelope.requiretls = command.requiretls;
     envelope.body_8bit = command.body == smtp::Body::EightBitMime;
     if (standing_actions_)
         mail_->actions = *standing_actions_;

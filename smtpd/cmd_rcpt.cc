@@ -5,6 +5,8 @@
 #include "lib/queue/rewrite.h"
 #include "lib/smtp/command.h"
 #include "smtpd/evaluation.h"
+#include "smtpd/greylist.h"
+#include "smtpd/screened_client.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
 
@@ -34,19 +36,24 @@ Session::Answer Session::cmd_rcpt(const smtp::CommandLine& line)
 
     Mailbox recipient;
     recipient.given = command.recipient.to_text();
+    mail_->recipient = recipient.given;
     recipient.completed = server_.intake_tables->rewriter().complete(recipient.given);
     // RFC 5321 section 4.5.3.1.10: 452, so that the client sends the rest later.
     if (settings.recipient_limit > 0 && mail_->envelope.recipients.size() >= settings.recipient_limit) {
         forgive_ = mail_->overshoot++ < settings.recipient_overshoot_limit;
         co_return refuse(Verdict::refuse(452, "4.5.3", "Error: too many recipients"), where_, &recipient);
     }
-    const bool limited = co_await limits_apply();
-    if (visit_.counted() && limited && settings.recipient_rate_limit > 0
-        && visit_.count_recipient(server_.loop.now()) > settings.recipient_rate_limit) {
-        log::warning("Recipient address rate limit exceeded: ", settings.recipient_rate_limit, " from ", client_.label());
-        co_return smtp::Reply(450, "4.7.1", cat("Error: too many recipients from ", client_.address));
-    }
+    auto too_many = co_await count_recipient();
+    if (too_many)
+        co_return std::move(*too_many);
     auto denied = co_await check_recipient(recipient);
+    if (!denied)
+        denied = co_await limit_sending(recipient);
+    if (denied) {
+        co_await milters_refused_rcpt(line.argument(), recipient, *denied);
+        co_return std::move(*denied);
+    }
+    denied = co_await milters_rcpt(line.argument(), recipient);
     if (denied)
         co_return std::move(*denied);
 
@@ -54,19 +61,41 @@ Session::Answer Session::cmd_rcpt(const smtp::CommandLine& line)
     accepted.original = std::move(recipient.given);
     accepted.orcpt = std::move(command.orcpt);
     accepted.notify = command.notify;
+    if (server_.proxy) {
+        auto refused = co_await offer_to_filter(accepted);
+        if (refused)
+            co_return std::move(*refused);
+    }
     mail_->envelope.recipients.push_back(std::move(accepted));
+    mail_->recipient.clear();
     co_return smtp::Reply(250, "2.1.5", "Ok");
+}
+
+// smtpd_client_recipient_rate_limit
+Task<std::optional<smtp::Reply>> Session::count_recipient()
+{
+    const uint32_t limit = server_.settings.recipient_rate_limit;
+    const bool limited = co_await limits_apply();
+    if (!visit_.counted() || !limited || limit == 0 || visit_.count_recipient(server_.loop.now()) <= limit)
+        co_return std::nullopt;
+    log::warning("Recipient address rate limit exceeded: ", limit, " from ", client_.label());
+    co_return smtp::Reply(450, "4.7.1", cat("Error: too many recipients from ", client_.address));
 }
 
 Task<std::optional<smtp::Reply>> Session::check_recipient(const Mailbox& recipient)
 {
+    if (const smtp::Reply* refusal = screened_ ? screened_->refusal() : nullptr)
+        co_return refuse(Verdict::refuse(refusal->code, refusal->dsn, refusal->text), where_, &recipient);
     const Case asked = make_case(where_, &recipient);
     Actions actions;
     Evaluation evaluation(asked, actions);
     Verdict verdict = co_await judge_recipient(evaluation);
+    if (!verdict.refused() && server_.greylist)
+        verdict = co_await server_.greylist->judge(asked);
     if (verdict.refused())
         co_return refuse(verdict, where_, &recipient);
-    mail_->actions.add(actions);
+    if (mail_) // VRFY asks as well
+        mail_->actions.add(actions);
     co_return std::nullopt;
 }
 
@@ -89,7 +118,7 @@ Task<Verdict> Session::judge_recipient(Evaluation& evaluation)
         if (verdict.refused())
             co_return verdict;
     }
-    if (settings.reject_unlisted_recipient && !settings.no_unknown_recipient_checks) {
+    if (settings.reject_unlisted_recipient && !settings.overrides.no_unknown_recipient_checks) {
         Verdict verdict = co_await evaluation.judge_unlisted(Subject::Recipient);
         if (verdict.refused())
             co_return verdict;

@@ -129,7 +129,21 @@ bool Session::Identity::take(const smtp::Attribute& attribute)
         helo = absent ? std::string() : value;
     else if (name == "LOGIN")
         login = absent || value.empty() ? Login() : Login{value, "XCLIENT"};
-    return true; // DESTADDR and DESTPORT change nothing yet
+    else if (name == "DESTADDR")
+        return take_server_address(absent ? "0.0.0.0" : value);
+    else if (name == "DESTPORT") {
+        client.server_port = static_cast<uint16_t>(ascii::parse_unsigned(value).value_or(0));
+        return absent || is_port(value);
+    }
+    return true;
+}
+
+bool Session::Identity::take_server_address(std::string_view value)
+{
+    const auto address = net::IpAddress::parse(without_ipv6_prefix(value));
+    if (address)
+        client.server_ip = address->unmapped();
+    return address.has_value();
 }
 
 Session::Answer Session::cmd_xforward(const smtp::CommandLine& line)

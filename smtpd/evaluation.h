@@ -43,6 +43,7 @@ struct Case {
     size_t recipient_count = 0;
     bool pipelined = false;             // input after a command that must be last
     std::string_view login = {};        // "": not logged in
+    std::string_view etrn_domain = {};  // of ETRN alone
     const tls::SessionInfo* tls = nullptr; // null: plain text
     // "NOQUEUE" or a queue id.
     std::string_view queue_id = "NOQUEUE";

@@ -43,6 +43,8 @@ Task<std::optional<smtp::Reply>> Session::start_message()
     auto denied = co_await judge_stage(Stage::Data, "DATA");
     if (denied)
         co_return denied;
+    if (mail_->proxy)
+        co_return co_await start_proxied();
     const Deadline deadline = Deadline::after(server_.settings.queue_timeout);
     auto message = co_await server_.source->begin(deadline);
     if (!message) {
@@ -54,16 +56,26 @@ Task<std::optional<smtp::Reply>> Session::start_message()
         co_return failure_reply(context.error());
 
     const int64_t arrival = (*message)->arrival_us();
-    const auto mappings = server_.settings.no_address_mappings ? queue::AddressMappings::Skip
-                                                               : queue::AddressMappings::Apply;
+    const auto mappings = server_.settings.overrides.no_address_mappings ? queue::AddressMappings::Skip
+                                                                         : queue::AddressMappings::Apply;
     mail_->envelope.rewrite_context = queue::to_text(*context);
-    mail_->intake = std::make_unique<queue::Intake>(*server_.intake_tables, std::move(*message), *context, mappings);
+    mail_->intake = std::make_unique<queue::Intake>(*server_.intake_tables, hold_for_milters(std::move(*message)),
+                                                    *context, mappings);
     mail_->queue_id = mail_->intake->id();
     mail_->intake->set_sender(mail_->envelope.sender, "");
     fill_envelope();
     log_client();
-    mail_->intake->prepend(trace_headers(arrival));
-    co_return std::nullopt;
+    if (server_.content_rules)
+        mail_->intake->examine(*server_.content_rules, content_origin());
+    const std::string trace = trace_headers(arrival);
+    mail_->trace_size = trace.size();
+    mail_->intake->prepend(trace);
+    denied = co_await milters_data();
+    if (denied) {
+        mail_->intake.reset();
+        mail_->held = nullptr;
+    }
+    co_return denied;
 }
 
 void Session::log_client() const
@@ -75,6 +87,8 @@ void Session::log_client() const
         append_to(text, ", sasl_method=", login_.method, ", sasl_username=", login_.user);
     if (!mail_->envelope.sasl_sender.empty())
         append_to(text, ", sasl_sender=", mail_->envelope.sasl_sender);
+    if (mail_->envelope.requiretls)
+        append_to(text, ", requiretls=yes");
     if (forwarded_) {
         if (!forwarded_->ident.empty())
             append_to(text, ", orig_queue_id=", forwarded_->ident);
@@ -99,7 +113,7 @@ std::string Session::trace_headers(int64_t arrival_us) const
     facts.client_literal = literal;
     facts.hostname = server_.settings.hostname;
     facts.mail_name = server_.settings.mail_name;
-    facts.protocol = protocol_.empty() ? std::string_view("SMTP") : protocol_;
+    facts.protocol = !protocol_.empty() ? protocol_ : std::string_view(server_.lmtp ? "LMTP" : "SMTP");
     facts.smtputf8 = mail_->envelope.smtputf8;
     std::string tls_text;
     std::string certificate_text;
@@ -116,7 +130,8 @@ std::string Session::trace_headers(int64_t arrival_us) const
     if (facts.authenticated && server_.sasl && server_.sasl->received_header)
         facts.user = login_.user;
     facts.hide_client = server_.settings.hide_client_session;
-    facts.queue_id = mail_->queue_id;
+    if (!mail_->proxy)
+        facts.queue_id = mail_->queue_id;
     if (recipients.size() == 1)
         facts.only_recipient = recipients.front().original;
     facts.arrival_us = arrival_us;
@@ -144,6 +159,18 @@ void Session::fill_envelope()
     }
     envelope.sasl_method = login_.method;
     envelope.sasl_username = login_.user;
+}
+
+queue::ContentOrigin Session::content_origin() const
+{
+    const mail::Envelope& envelope = mail_->envelope;
+    queue::ContentOrigin origin(forwarded_ ? cat(envelope.client_name, '[', envelope.client_address, ']') : client_.label());
+    origin.sender = envelope.sender;
+    origin.recipient = envelope.recipients.back().address;
+    origin.protocol = envelope.protocol;
+    origin.helo = envelope.helo;
+    origin.smtputf8 = envelope.smtputf8;
+    return origin;
 }
 
 // What access tables asked for, at whatever command: the last of them may come at END-OF-MESSAGE.
@@ -177,9 +204,13 @@ Task<void> Session::take_content(std::string_view piece)
         fail_content(smtp::Reply(552, "5.3.4", "Error: message file too big"));
     if (mail_->failure || piece.empty())
         co_return;
+    if (mail_->proxy) {
+        co_await take_proxied(piece);
+        co_return;
+    }
     auto kept = co_await mail_->intake->content(piece);
     if (!kept)
-        fail_content(failure_reply(kept.error()));
+        fail_content(intake_failure_reply(kept.error()));
 }
 
 void Session::fail_content(smtp::Reply reply)
@@ -188,6 +219,19 @@ void Session::fail_content(smtp::Reply reply)
         return;
     mail_->failure = std::move(reply);
     mail_->intake.reset();
+    mail_->proxy.reset();
+    mail_->held = nullptr;
+}
+
+// LMTP has a reply for each recipient that RCPT has taken, in that order (RFC 2033 section 4.2). One file holds the message
+// for all, so all hear the same.
+Session::Answer Session::end_message()
+{
+    const size_t recipients = mail_->envelope.recipients.size();
+    smtp::Reply reply = co_await finish_message();
+    for (size_t more = server_.lmtp ? recipients - 1 : 0; more > 0; --more)
+        CO_CHECK(co_await write(reply));
+    co_return reply;
 }
 
 // The reply at the end of the content. 250 is said when the message is durable, and only then.
@@ -199,11 +243,20 @@ Task<smtp::Reply> Session::finish_message()
             reset_mail();
             co_return std::move(*denied);
         }
+        if (mail_->proxy)
+            co_return co_await finish_proxied();
         apply_actions();
     }
+    smtp::ContentFacts facts = mail_->reader.facts();
+    if (!mail_->failure) {
+        auto denied = co_await milters_message(facts);
+        if (denied) {
+            reset_mail();
+            co_return std::move(*denied);
+        }
+    }
     if (mail_->failure) {
-        const smtp::Reply& why = *mail_->failure;
-        smtp::Reply reply = refuse(Verdict::refuse(why.code, why.dsn, why.text), "END-OF-MESSAGE");
+        smtp::Reply reply = answer_failure(*mail_->failure);
         reset_mail();
         co_return reply;
     }
@@ -212,12 +265,11 @@ Task<smtp::Reply> Session::finish_message()
         const Deadline deadline = Deadline::after(server_.settings.queue_timeout);
         mail::Envelope envelope = std::move(mail_->envelope);
         if (server_.settings.detect_smtputf8 &&
-            (mail_->reader.facts().has_8bit_header || mail::has_8bit_address(envelope)))
+            (facts.has_8bit_header || mail::has_8bit_address(envelope)))
             envelope.smtputf8 = true; // RFC 6531 section 3.4
-        auto stored = co_await mail_->intake->finish(std::move(envelope), mail_->reader.facts(), deadline);
+        auto stored = co_await mail_->intake->finish(std::move(envelope), facts, deadline);
         if (!stored) {
-            const smtp::Reply why = failure_reply(stored.error());
-            smtp::Reply reply = refuse(Verdict::refuse(why.code, why.dsn, why.text), "END-OF-MESSAGE");
+            smtp::Reply reply = answer_failure(intake_failure_reply(stored.error()));
             reset_mail();
             co_return reply;
         }
@@ -233,6 +285,19 @@ smtp::Reply Session::failure_reply(const Error& error) const
 {
     const bool says_so = error.text().starts_with("Error: ");
     return smtp::Reply(queue::reply_code_for(error), error.dsn(), cat(says_so ? "" : "Error: ", error.text()));
+}
+
+// A content check has its own words, and has logged them.
+smtp::Reply Session::intake_failure_reply(const Error& error)
+{
+    const queue::ContentCheck* check = mail_->intake->check();
+    mail_->failure_logged = check && check->refusal();
+    return mail_->failure_logged ? *check->refusal() : failure_reply(error);
+}
+
+smtp::Reply Session::answer_failure(const smtp::Reply& why)
+{
+    return mail_->failure_logged ? why : refuse(Verdict::refuse(why.code, why.dsn, why.text), "END-OF-MESSAGE");
 }
 
 // smtpd_min_data_rate: under smtpd_per_request_deadline a message as a whole gets smtpd_timeout, and more

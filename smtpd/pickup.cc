@@ -5,30 +5,34 @@
 // DESCRIPTION
 //     pickup waits for hints that new mail is in the maildrop directory, where sendmail(1) and postdrop(1)
 //     leave it, and takes it into the queue as smtpd(8) does with mail from the network: addresses are
-//     rewritten, missing headers added, virtual aliases expanded.
+//     rewritten, missing headers added, virtual aliases expanded, header and body checked
+//     (header_checks(5)), and a content_filter is seen to.
 //
 //     It looks when something connects to its socket public/pickup, when master's wakeup timer expires
 //     (master.cf column wakeup), and when it starts. A file is removed after its message is durable in
 //     the queue. A file that is not of the right form is moved to the corrupt directory, with a warning.
-//     A message that breaks a limit is returned to its sender. One that cannot be taken for the moment
+//     A message that breaks a limit or is refused by a check is returned to its sender. One that cannot be taken for the moment
 //     stays, and is tried again after pickup_retry_time.
 // SECURITY
 //     pickup reads what any local user wrote. It runs as mail_owner, may open nothing but the two
-//     directories, and talks to qmgr(8) alone. It can be run in a chroot.
+//     directories, and talks to qmgr(8) alone, and to the mail filters of non_smtpd_milters when there
+//     are any. It can be run in a chroot.
 // DIAGNOSTICS
 //     Problems and transactions are logged.
 // FILES
 //     queue_directory/maildrop, local submissions
 //     queue_directory/corrupt, files that could not be understood
 // SEE ALSO
-//     sendmail(1), postdrop(1), qmgr(8), master(8)
+//     sendmail(1), postdrop(1), qmgr(8), master(8), header_checks(5)
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
 #include "lib/event/notify.h"
 #include "lib/log/log.h"
+#include "lib/queue/override_options.h"
 #include "lib/queue/queue_client.h"
 #include "lib/service/service.h"
 #include "lib/table/table.h"
+#include "smtpd/milter_service.h"
 #include "smtpd/pickup_drop.h"
 
 #include <algorithm>
@@ -68,6 +72,8 @@ private:
     Deadline next_attempt() const;
 
     std::unique_ptr<queue::IntakeTables> tables_;
+    std::unique_ptr<queue::ContentRules> rules_;    // null: content is not looked at
+    std::unique_ptr<smtpd::MilterService> milters_; // null: none
     std::unique_ptr<queue::QueueClient> client_;
     std::unique_ptr<DropContext> drops_;
     UniqueFd maildrop_, corrupt_;
@@ -95,11 +101,23 @@ UniqueFd open_directory(const std::string& path)
 
 Result<void> PickupProgram::prepare(service::Context& context)
 {
-    auto tables = queue::IntakeTables::open(context.config, table::Context(context.loop, context.pool, context.config));
+    const table::Context table_context(context.loop, context.pool, context.config);
+    auto tables = queue::IntakeTables::open(context.config, table_context);
     if (!tables)
         return std::move(tables.error());
     tables_ = std::move(*tables);
+    auto rules = queue::ContentRules::open(context.config, table_context);
+    if (!rules)
+        return std::move(rules.error());
+    rules_ = std::move(*rules);
+    const auto resolve = [&context]() -> net::Resolver& { return context.resolver(); };
+    auto milters = smtpd::MilterService::open("non_smtpd_milters", "", context.config, table_context, resolve);
+    if (!milters)
+        return std::move(milters.error());
+    milters_ = std::move(*milters);
     const std::string& queue_directory = context.config.text("queue_directory");
+    if (milters_)
+        RETURN_IF_ERROR(milters_->open_spool(queue_directory, context.pool));
     maildrop_ = open_directory(queue_directory + "/maildrop");
     if (!maildrop_)
         return Error::system(cat("open ", queue_directory, "/maildrop"), errno);
@@ -114,6 +132,10 @@ void PickupProgram::check(service::Context& context, std::vector<Error>& faults)
     const table::Context tables(context.loop, context.pool, context.config);
     if (auto opened = queue::IntakeTables::open(context.config, tables); !opened)
         faults.push_back(std::move(opened.error()));
+    if (auto opened = queue::ContentRules::open(context.config, tables); !opened)
+        faults.push_back(std::move(opened.error()));
+    if (auto opened = smtpd::MilterService::open("non_smtpd_milters", "", context.config, tables, nullptr); !opened)
+        faults.push_back(std::move(opened.error()));
 }
 
 Result<void> PickupProgram::started(service::Context& context)
@@ -121,6 +143,11 @@ Result<void> PickupProgram::started(service::Context& context)
     client_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", "pickup",
                                                    queue::QueueClientLimits(context.config));
     drops_ = std::make_unique<DropContext>(*tables_, *client_);
+    drops_->rules = rules_.get();
+    if (queue::OverrideOptions(context.config).no_address_mappings)
+        drops_->mappings = queue::AddressMappings::Skip;
+    drops_->content_filter = context.config.text("content_filter");
+    drops_->milters = milters_.get();
     drops_->maildrop = maildrop_.get();
     drops_->corrupt = corrupt_.get();
     drops_->hostname = context.config.text("myhostname");
@@ -176,7 +203,7 @@ Deadline PickupProgram::next_attempt() const
 Task<void> PickupProgram::work(service::Context& context)
 {
     while (!context.draining()) {
-        if (tables_->stale())
+        if (tables_->stale() || (rules_ && rules_->stale()))
             context.retire();
         if (!std::exchange(look_, false)) {
             const Deadline until = next_attempt();
@@ -225,7 +252,10 @@ Task<void> PickupProgram::take(service::Context& context, std::string name)
 constexpr service::Spec spec = {
     .program = "pickup",
     .exclusive = true,
-    .sandbox = {.paths = {{"queue_directory", "/maildrop", service::PathRight::ReadWrite},
+    .resolver = true,
+    .sandbox = {.dns = true,
+                .dns_when = "non_smtpd_milters",
+                .paths = {{"queue_directory", "/maildrop", service::PathRight::ReadWrite},
                           {"queue_directory", "/corrupt", service::PathRight::ReadWrite}}},
 };
 

@@ -8,8 +8,10 @@
 #include "lib/mail/address.h"
 #include "lib/mail/date.h"
 #include "lib/mail/dsn.h"
+#include "lib/queue/content_checks.h"
 #include "lib/queue/drop_file.h"
 #include "lib/smtp/data_reader.h"
+#include "smtpd/pickup_milters.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -80,6 +82,7 @@ private:
     std::vector<char> buffer_;
     smtp::DataReader lines_;
     std::string id_;
+    size_t trace_size_ = 0; // of our own header field, which comes first
     std::string quoted_; // the begin of the content, for a bounce
 };
 
@@ -154,15 +157,35 @@ Task<Result<void>> Drop::submit()
     if (!found)
         co_return std::move(found.error());
     const bool gateway = reader_.attributes().gateway;
+    smtpd::HeldMessage* held = nullptr; // for milters, until they have seen it
+    if (context_.milters) {
+        std::unique_ptr<smtpd::HeldMessage> holder = context_.milters->hold(std::move(*message));
+        held = holder.get();
+        *message = std::move(holder);
+    }
     queue::Intake intake(context_.tables, std::move(*message),
-                         gateway ? queue::RewriteContext::Remote : queue::RewriteContext::Local);
+                         gateway ? queue::RewriteContext::Remote : queue::RewriteContext::Local, context_.mappings);
     begin(intake);
     CO_CHECK(co_await pass_content(intake, *found));
     mail::Envelope envelope = envelope_from(reader_.attributes(), lines_.facts());
     if (context_.detect_smtputf8 && (lines_.facts().has_8bit_header || mail::has_8bit_address(envelope)))
         envelope.smtputf8 = true; // RFC 6531 section 3.4
+    envelope.content_filter = context_.content_filter;
     smtp::ContentFacts facts = lines_.facts();
     facts.has_bare = false; // LF is how lines end here; it is no sign of smuggling
+    CO_CHECK(co_await intake.end_content());
+    const queue::ContentCheck* checked = intake.check();
+    if (held && !(checked && (checked->passes() || checked->discards()))) {
+        LocalMail mail(intake, *held, envelope, facts);
+        mail.trace_size = trace_size_;
+        mail.hostname = context_.hostname;
+        mail.sender = envelope.sender;
+        auto passage = co_await pass_milters(*context_.milters, std::move(mail));
+        if (!passage)
+            co_return std::move(passage.error());
+        if (*passage == Passage::Discard)
+            co_return Result<void>();
+    }
     auto result = co_await intake.finish(std::move(envelope), facts, Deadline::after(longest_wait));
     if (!result)
         co_return std::move(result.error());
@@ -174,7 +197,17 @@ void Drop::begin(queue::Intake& intake)
     const queue::DropAttributes& attributes = reader_.attributes();
     id_ = intake.id();
     log::info(id_, ": uid=", about_.st_uid, " from=<", attributes.sender, '>');
-    intake.prepend(trace_header(id_));
+    if (context_.rules) {
+        queue::ContentOrigin origin("local");
+        origin.sender = attributes.sender;
+        if (!attributes.recipients.empty())
+            origin.recipient = attributes.recipients.back();
+        origin.smtputf8 = attributes.smtputf8;
+        intake.examine(*context_.rules, std::move(origin));
+    }
+    const std::string trace = trace_header(id_);
+    trace_size_ = trace.size();
+    intake.prepend(trace);
     intake.set_sender(external_form(attributes.sender), attributes.full_name);
 }
 

@@ -5,10 +5,15 @@
 
 #include "lib/base/time.h"
 #include "lib/event/task.h"
+#include "lib/queue/content_checks.h"
 #include "lib/queue/intake.h"
 
 #include <cstddef>
 #include <string>
+
+namespace posthouse::smtpd {
+class MilterService;
+}
 
 namespace posthouse::pickup {
 
@@ -18,6 +23,10 @@ public:
     DropContext(queue::IntakeTables& its_tables, queue::MessageSource& its_source) : tables(its_tables), source(its_source) {}
     queue::IntakeTables& tables;
     queue::MessageSource& source;
+    queue::ContentRules* rules = nullptr; // null: content is not looked at
+    queue::AddressMappings mappings = queue::AddressMappings::Apply;
+    std::string content_filter;
+    smtpd::MilterService* milters = nullptr; // null: none
     int maildrop = -1; // directories
     int corrupt = -1;
     std::string hostname;

@@ -33,9 +33,14 @@ std::string received_header(const ReceivedFacts& facts)
         append_to(text, "(Authenticated sender: ", as_comment(facts.user), ")\r\n\t");
     // RFC 6531 section 4.3: UTF8SMTP in place of ESMTP, for which the E need not be said. RFC 3848: an S for TLS, an A for
     // a login.
-    const bool extended = facts.smtputf8 || facts.protocol == "ESMTP";
-    append_to(text, "by ", facts.hostname, " (", facts.mail_name, ") with ", facts.smtputf8 ? "UTF8SMTP" : facts.protocol,
-              facts.encrypted && extended ? "S" : "", facts.authenticated && extended ? "A" : "", " id ", facts.queue_id, "\r\n\t");
+    const bool lmtp = facts.protocol == "LMTP";
+    const bool extended = facts.smtputf8 || lmtp || facts.protocol == "ESMTP";
+    const std::string_view protocol = !facts.smtputf8 ? facts.protocol : lmtp ? "UTF8LMTP" : "UTF8SMTP";
+    append_to(text, "by ", facts.hostname, " (", facts.mail_name, ") with ", protocol,
+              facts.encrypted && extended ? "S" : "", facts.authenticated && extended ? "A" : "");
+    if (!facts.queue_id.empty())
+        append_to(text, " id ", facts.queue_id);
+    text.append("\r\n\t");
     if (!facts.only_recipient.empty())
         append_to(text, "for <", facts.only_recipient, ">");
     append_to(text, "; ", mail::format_date(facts.arrival_us), "\r\n");

@@ -13,7 +13,7 @@ struct ReceivedFacts {
     std::string_view client_literal; // "192.0.2.1", "IPv6:2001:db8::1"
     std::string_view hostname;
     std::string_view mail_name;
-    std::string_view protocol; // "SMTP", "ESMTP"
+    std::string_view protocol; // "SMTP", "ESMTP", "LMTP"
     bool smtputf8 = false;
     bool encrypted = false;
     bool authenticated = false;

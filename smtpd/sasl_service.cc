@@ -4,6 +4,7 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
+#include "lib/tls/session_info.h"
 
 #include <algorithm>
 #include <iterator>
@@ -110,15 +111,16 @@ Result<std::unique_ptr<SaslService>> SaslService::open(const config::Config& con
     return made;
 }
 
-Task<Result<std::vector<std::string>>> SaslService::offered(bool encrypted)
+Task<Result<std::vector<std::string>>> SaslService::offered(const tls::SessionInfo* tls)
 {
     auto mechanisms = co_await client_->mechanisms(reply_deadline());
     if (!mechanisms)
         co_return std::move(mechanisms.error());
-    const SecurityOptions& options = encrypted ? tls_options_ : plain_options_;
+    const SecurityOptions& options = tls ? tls_options_ : plain_options_;
+    const bool has_certificate = tls && tls->trust >= tls::PeerTrust::Trusted && !tls->login_name.empty();
     std::vector<std::string> names;
     for (const sasl::Mechanism& mechanism : *mechanisms) {
-        if (!options.allow(mechanism))
+        if (!options.allow(mechanism) || (mechanism.name == "EXTERNAL" && !has_certificate))
             continue;
         if (!filter_->empty()) {
             Result<bool> passes = co_await filter_->matches_string(mechanism.name);

@@ -24,6 +24,9 @@ class Config;
 namespace posthouse::net {
 class Resolver;
 }
+namespace posthouse::tls {
+struct SessionInfo;
+}
 
 namespace posthouse::smtpd {
 
@@ -47,8 +50,9 @@ public:
     static Result<std::unique_ptr<SaslService>> open(const config::Config& config, const table::Context& context,
                                                      std::function<net::Resolver&()> resolver);
 
-    // Names of mechanisms that may be offered now, in the order of the service. An Error: it is not there.
-    Task<Result<std::vector<std::string>>> offered(bool encrypted);
+    // Names of mechanisms that may be offered now, in the order of the service; `tls` is null in the clear. An Error: it is
+    // not there.
+    Task<Result<std::vector<std::string>>> offered(const tls::SessionInfo* tls);
     // Whether this client is in smtpd_sasl_exceptions_networks.
     Task<bool> excepts(std::string name, net::IpAddress address);
     bool stale() const { return filter_->stale() || exceptions_->stale(); }

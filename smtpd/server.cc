@@ -5,10 +5,18 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
+#include "lib/log/log.h"
+#include "smtpd/greylist.h"
+#include "smtpd/milter_service.h"
+#include "smtpd/proxy_filter.h"
+#include "smtpd/reject_text.h"
 #include "smtpd/sasl_service.h"
+#include "smtpd/screening.h"
 #include "smtpd/sender_owners.h"
+#include "smtpd/sending_limits.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
+#include "smtpd/upstream_proxy.h"
 #include "smtpd/verifier.h"
 
 #include <algorithm>
@@ -56,6 +64,7 @@ constexpr ListParameter lists[] = {
     {"smtpd_forbid_bare_newline_exclusions", &Server::bare_newline_exclusions},
     {"smtpd_client_event_limit_exceptions", &Server::rate_limit_exceptions},
     {"smtpd_forbidden_commands", &Server::forbidden_commands},
+    {"fast_flush_domains", &Server::fast_flush_domains},
 };
 
 // The parameters that are tables.
@@ -66,6 +75,7 @@ struct MapsParameter {
 constexpr MapsParameter map_lists[] = {
     {"smtpd_discard_ehlo_keyword_address_maps", &Server::discard_ehlo_maps},
     {"relay_clientcerts", &Server::client_certificates},
+    {"smtpd_command_filter", &Server::command_filter},
 };
 
 bool matches_parents(const config::Config& config, std::string_view parameter)
@@ -101,6 +111,8 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
     RETURN_IF_ERROR(keep(server->restrictions, Restrictions::open(config, context)));
     RETURN_IF_ERROR(keep(server->router, queue::Router::open(config, context)));
     RETURN_IF_ERROR(keep(server->intake_tables, queue::IntakeTables::open(config, context)));
+    RETURN_IF_ERROR(keep(server->content_rules, queue::ContentRules::open(config, context)));
+    RETURN_IF_ERROR(keep(server->proxy, ProxySettings::open(config)));
     RETURN_IF_ERROR(keep(server->local_clients, queue::LocalClients::open(config, context)));
     for (const ListParameter& row : lists)
         RETURN_IF_ERROR(keep((*server).*row.list,
@@ -110,12 +122,26 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
         RETURN_IF_ERROR(
             keep((*server).*row.maps, table::Maps::open(row.parameter, config.text(row.parameter), context)));
     RETURN_IF_ERROR(keep(server->sender_owners, SenderOwners::open(config, context)));
-    if (SaslService::wanted(config)) {
-        const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
+    RETURN_IF_ERROR(keep(server->reject_text, RejectText::open(config, context)));
+    const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
+    if (SaslService::wanted(config))
         RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
-    }
+    if (Screening::wanted(config))
+        RETURN_IF_ERROR(keep(server->screening, Screening::open(config, context, server->mynetworks.get(), ask)));
+    if (UpstreamProxy::wanted(config))
+        RETURN_IF_ERROR(keep(server->upstream_proxy, UpstreamProxy::open(config, context)));
+    if (Greylist::wanted(config))
+        RETURN_IF_ERROR(keep(server->greylist, Greylist::open(config, context)));
+    if (SendingLimits::wanted(config))
+        RETURN_IF_ERROR(keep(server->sending_limits, SendingLimits::open(config, context)));
+    RETURN_IF_ERROR(
+        keep(server->milters, MilterService::open("smtpd_milters", "smtpd_milter_maps", config, context, ask)));
+    if (server->milters)
+        RETURN_IF_ERROR(server->milters->open_spool(config.text("queue_directory"), *context.pool));
 
     server->verifier = std::make_unique<Verifier>(config, *server);
+    for (const std::string& word : server->settings.overrides.unknown)
+        log::warning("receive_override_options: unknown word: ", word);
     server->own_addresses = interface_addresses();
     for (const std::string& proxy : config.list("proxy_interfaces"))
         if (const auto address = net::IpAddress::parse(proxy))
@@ -136,6 +162,8 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
     look(std::move(restrictions));
     look(queue::Router::open(config, context));
     look(queue::IntakeTables::open(config, context));
+    look(queue::ContentRules::open(config, context));
+    look(ProxySettings::open(config));
     look(queue::LocalClients::open(config, context));
     for (const ListParameter& row : lists)
         look(table::MatchList::open(row.parameter, config.text(row.parameter), matches_parents(config, row.parameter),
@@ -143,8 +171,20 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
     for (const MapsParameter& row : map_lists)
         look(table::Maps::open(row.parameter, config.text(row.parameter), context));
     look(SenderOwners::open(config, context));
+    for (const std::string& word : queue::OverrideOptions(config).unknown)
+        found.emplace_back(ErrorKind::Config, cat("receive_override_options: unknown word: ", word));
+    look(RejectText::open(config, context));
     if (SaslService::wanted(config))
         look(SaslService::open(config, context, nullptr));
+    if (Screening::wanted(config))
+        look(Screening::open(config, context, nullptr, nullptr));
+    if (UpstreamProxy::wanted(config))
+        look(UpstreamProxy::open(config, context));
+    if (Greylist::wanted(config))
+        look(Greylist::read(config, context));
+    if (SendingLimits::wanted(config))
+        look(SendingLimits::read(config, context));
+    look(MilterService::open("smtpd_milters", "smtpd_milter_maps", config, context, nullptr));
     for (Error& fault : TlsService::faults(config, context))
         found.push_back(std::move(fault));
     return found;
@@ -173,7 +213,10 @@ bool Server::stale() const
     const bool stale_maps = std::any_of(std::begin(map_lists), std::end(map_lists),
                                         [&](const MapsParameter& row) { return (this->*row.maps)->stale(); });
     return stale_list || stale_maps || restrictions->stale() || router->stale() || intake_tables->stale()
-           || local_clients->stale() || sender_owners->stale() || (sasl && sasl->stale()) || (tls && tls->stale())
+           || (content_rules && content_rules->stale()) || local_clients->stale() || sender_owners->stale()
+           || (reject_text && reject_text->stale()) || (sasl && sasl->stale()) || (screening && screening->stale())
+           || (upstream_proxy && upstream_proxy->stale()) || (greylist && greylist->stale())
+           || (sending_limits && sending_limits->stale()) || (milters && milters->stale()) || (tls && tls->stale())
            || verifier->stale();
 }
 
@@ -182,6 +225,8 @@ void Server::stop_sessions()
     stopping = true;
     for (Session* session : sessions)
         session->stop();
+    if (screening)
+        screening->stop();
 }
 
 void Server::stop_receiving()

@@ -4,6 +4,7 @@
 
 #include "lib/base/result.h"
 #include "lib/event/loop.h"
+#include "lib/queue/content_checks.h"
 #include "lib/queue/intake.h"
 #include "lib/queue/new_message.h"
 #include "lib/queue/rewrite.h"
@@ -26,10 +27,17 @@ class Resolver;
 
 namespace posthouse::smtpd {
 
+class Greylist;
+class MilterService;
+class ProxySettings;
+class RejectText;
 class SaslService;
+class Screening;
 class SenderOwners;
+class SendingLimits;
 class Session;
 class TlsService;
+class UpstreamProxy;
 class Verifier;
 
 struct Server {
@@ -57,6 +65,7 @@ struct Server {
     Loop& loop;
     const Settings settings;
     ClientCounters counters;
+    bool lmtp = false; // the program is lmtpd. Set before the first session
     // Set before the first session, outlive the last.
     queue::MessageSource* source = nullptr; // gives the messages to be filled
     std::function<net::Resolver&()> ask_resolver;
@@ -65,6 +74,8 @@ struct Server {
     std::unique_ptr<Restrictions> restrictions;
     std::unique_ptr<queue::Router> router;
     std::unique_ptr<queue::IntakeTables> intake_tables;
+    std::unique_ptr<queue::ContentRules> content_rules; // null: content is not looked at
+    std::unique_ptr<ProxySettings> proxy; // null: mail goes to the queue
     std::unique_ptr<queue::LocalClients> local_clients;
     std::unique_ptr<table::MatchList> mynetworks;
     std::unique_ptr<table::MatchList> xclient_hosts;
@@ -72,11 +83,19 @@ struct Server {
     std::unique_ptr<table::MatchList> bare_newline_exclusions;
     std::unique_ptr<table::MatchList> rate_limit_exceptions;
     std::unique_ptr<table::MatchList> forbidden_commands;
+    std::unique_ptr<table::MatchList> fast_flush_domains;
     std::unique_ptr<table::Maps> discard_ehlo_maps;
+    std::unique_ptr<table::Maps> command_filter;
     std::unique_ptr<table::Maps> client_certificates; // relay_clientcerts
     std::unique_ptr<SenderOwners> sender_owners;
+    std::unique_ptr<RejectText> reject_text;          // null: refusals are said as they are
     std::unique_ptr<SaslService> sasl;                // null: nobody logs in here
+    std::unique_ptr<Screening> screening;             // null: whoever connects is greeted at once
+    std::unique_ptr<UpstreamProxy> upstream_proxy;    // null: each connection is its client's own
+    std::unique_ptr<Greylist> greylist;               // null: off
+    std::unique_ptr<SendingLimits> sending_limits;    // null: none
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
+    std::unique_ptr<MilterService> milters;           // null: none
     std::unique_ptr<Verifier> verifier;
     std::vector<net::IpAddress> own_addresses;
 

@@ -9,6 +9,8 @@
 #include "lib/mail/utf8.h"
 #include "lib/net/resolver.h"
 #include "lib/tls/stream.h"
+#include "smtpd/milter_service.h"
+#include "smtpd/screened_client.h"
 #include "smtpd/server.h"
 #include "smtpd/tls_service.h"
 
@@ -22,18 +24,19 @@ namespace posthouse::smtpd {
 
 // In the order of the summary at the end of a session; the last row is for what is none of these.
 const Session::Command Session::commands[command_count] = {
-    {"HELO", &Session::cmd_helo, MustBeLast | Junk | BeforeTls},
-    {"EHLO", &Session::cmd_ehlo, MustBeLast | Junk | BeforeTls},
-    {"STARTTLS", &Session::cmd_starttls, MustBeLast | BeforeTls},
-    {"AUTH", &Session::cmd_auth, 0},
+    {"HELO", &Session::cmd_helo, MustBeLast | Junk | BeforeTls | SmtpOnly},
+    {"EHLO", &Session::cmd_ehlo, MustBeLast | Junk | BeforeTls | SmtpOnly},
+    {"LHLO", &Session::cmd_lhlo, MustBeLast | Junk | BeforeTls | LmtpOnly},
+    {"STARTTLS", &Session::cmd_starttls, MustBeLast | BeforeTls | NotRefused},
+    {"AUTH", &Session::cmd_auth, NotRefused},
     {"MAIL", &Session::cmd_mail, 0},
     {"RCPT", &Session::cmd_rcpt, 0},
     {"DATA", &Session::cmd_data, MustBeLast},
     {"BDAT", &Session::cmd_bdat, 0},
     {"RSET", &Session::cmd_rset, Junk},
     {"NOOP", &Session::cmd_noop, MustBeLast | Junk | BeforeTls},
-    {"VRFY", &Session::cmd_vrfy, MustBeLast | Junk},
-    {"ETRN", &Session::cmd_later, MustBeLast | Junk},
+    {"VRFY", &Session::cmd_vrfy, MustBeLast | Junk | NotRefused},
+    {"ETRN", &Session::cmd_etrn, MustBeLast | Junk | SmtpOnly},
     {"HELP", &Session::cmd_help, MustBeLast | Junk | BeforeTls},
     {"QUIT", &Session::cmd_quit, EndsSession | BeforeTls},
     {"XCLIENT", &Session::cmd_xclient, BeforeTls},
@@ -90,11 +93,15 @@ void Session::stop()
 {
     if (waiting_)
         stop_receiving();
+    else if (milters_ && !mail_)
+        milters_->chain.hang_up(); // it waits for one
 }
 
 void Session::stop_receiving()
 {
     (void)::shutdown(chat_.stream().fd(), SHUT_RD); // a stream without a socket has no idle clients
+    if (milters_)
+        milters_->chain.hang_up();
 }
 
 Task<void> Session::serve()
@@ -115,6 +122,7 @@ Task<void> Session::serve()
     if (!ended && !closing_ && !mute_)
         (void)co_await say_goodbye(ended.error()); // the connection may be gone
     co_await end_tls();
+    end_screening(ended);
     log_end(ended);
     reset_mail();
 }
@@ -136,23 +144,26 @@ Task<Result<void>> Session::converse()
     if (refusal)
         CO_CHECK(co_await send(*refusal));
     while (!closing_) {
-        const Deadline deadline = Deadline::after(server_.settings.timeout);
+        const Deadline deadline = Deadline::after(command_time());
         waiting_ = true;
         auto line = co_await chat_.read_command(deadline);
         waiting_ = false;
         if (!line)
             co_return std::move(line.error());
-        const Command& command = find_command(line->verb());
         forgive_ = false;
+        auto unfiltered = co_await filter_command(*line);
+        const Command& command = find_command(line->verb());
         counts_[&command - commands].all++;
-        Result<smtp::Reply> reply = co_await execute(command, *line);
+        Result<smtp::Reply> reply = smtp::Reply();
+        if (unfiltered)
+            reply = std::move(*unfiltered);
+        else
+            reply = co_await execute(command, *line);
         if (command.handle == &Session::cmd_auth)
             wipe(line->line);
         if (!reply)
             co_return std::move(reply.error());
         count(command, *reply);
-        if (server_.settings.soft_bounce)
-            soften(*reply);
         if (reply->code == 421 || reply->code == 521 || (command.flags & EndsSession) != 0)
             closing_ = true;
         CO_CHECK(co_await send(*reply));
@@ -184,11 +195,12 @@ Task<std::optional<smtp::Reply>> Session::count_visit()
     const Settings& settings = server_.settings;
     visit_ = server_.counters.connect(client_.ip, server_.loop.now());
     const bool limited = co_await limits_apply();
-    const bool too_many = settings.connection_count_limit > 0 && visit_.connections() > settings.connection_count_limit;
-    const bool too_fast = settings.connection_rate_limit > 0 && visit_.connection_rate() > settings.connection_rate_limit;
+    const Instant now = server_.loop.now();
+    const bool too_many = settings.connection_count_limit > 0 && visit_.connections_exceed(settings.connection_count_limit, now);
+    const bool too_fast = settings.connection_rate_limit > 0 && visit_.connection_rate(now) > settings.connection_rate_limit;
     if (limited && (too_many || too_fast)) {
         log::warning(too_many ? "Connection concurrency limit exceeded: " : "Connection rate limit exceeded: ",
-                     too_many ? visit_.connections() : visit_.connection_rate(), " from ", client_.label());
+                     too_many ? visit_.connections() : visit_.connection_rate(now), " from ", client_.label());
         closing_ = true;
         co_return smtp::Reply(421, "4.7.0",
                               cat(settings.hostname, " Error: ", too_many ? "too many connections" : "too frequent connections",
@@ -223,6 +235,9 @@ Task<std::optional<smtp::Reply>> Session::greeting()
             co_return refusal;
         }
     }
+    auto refused = co_await milters_connect();
+    if (refused)
+        co_return refused;
     co_return smtp::Reply(220, "", settings.banner);
 }
 
@@ -230,12 +245,32 @@ Task<Result<void>> Session::send(const smtp::Reply& reply)
 {
     if (server_.settings.soft_error_limit > 0 && errors_ >= server_.settings.soft_error_limit)
         co_await sleep_for(server_.loop, server_.settings.error_sleep_time);
+    co_return co_await write(reply);
+}
+
+// Of a refusal, the text that the administrator wants, and soft_bounce's codes.
+Task<Result<void>> Session::write(const smtp::Reply& reply)
+{
     const Deadline deadline = Deadline::after(server_.settings.timeout);
-    co_return co_await chat_.send(reply, deadline);
+    if (reply.code < 400 || (!server_.reject_text && !server_.settings.soft_bounce))
+        co_return co_await chat_.send(reply, deadline);
+    smtp::Reply refusal = reply;
+    if (server_.reject_text) {
+        FooterFacts facts = footer_facts();
+        co_await server_.reject_text->dress(refusal, std::move(facts));
+    }
+    if (server_.settings.soft_bounce)
+        soften(refusal);
+    co_return co_await chat_.send(refusal, deadline);
 }
 
 Session::Answer Session::execute(const Command& command, const smtp::CommandLine& line)
 {
+    if (screened_) {
+        auto last_words = co_await screen(command, line);
+        if (last_words)
+            co_return std::move(*last_words);
+    }
     where_ = command.name;
     auto refusal = refuse_early(command, line);
     if (refusal)
@@ -249,10 +284,8 @@ Session::Answer Session::execute(const Command& command, const smtp::CommandLine
         }
     }
     if (command.handle == &Session::cmd_unknown) {
-        // A browser, or a proxy that somebody has pointed at us to speak SMTP in a request's body.
-        const std::string verb(line.verb());
-        Result<bool> forbidden = co_await server_.forbidden_commands->matches_string(verb);
-        if (looks_like_header(verb) || (forbidden && *forbidden)) {
+        const bool foreign = co_await is_foreign(line, *server_.forbidden_commands);
+        if (foreign) {
             log_foreign_command(line.line);
             closing_ = true;
             co_return smtp::Reply(221, "2.7.0", "Error: this is a mail server. Goodbye.");
@@ -261,6 +294,14 @@ Session::Answer Session::execute(const Command& command, const smtp::CommandLine
     if (command.handle != &Session::cmd_unknown)
         auth_was_last_ = false;
     co_return co_await (this->*command.handle)(line);
+}
+
+// A browser, or a proxy that somebody has pointed at us to speak SMTP in a request's body.
+Task<bool> Session::is_foreign(const smtp::CommandLine& line, table::MatchList& forbidden)
+{
+    const std::string verb(line.verb());
+    Result<bool> listed = co_await forbidden.matches_string(verb);
+    co_return looks_like_header(verb) || (listed && *listed);
 }
 
 // A client that does not look at the reply to AUTH goes on with its password.
@@ -283,10 +324,10 @@ std::optional<smtp::Reply> Session::refuse_early(const Command& command, const s
         return smtp::Reply(503, "5.7.0", cat("Error: access denied for ", client_.label()));
     if ((command.flags & BeforeTls) == 0 && must_start_tls())
         return smtp::Reply(530, "5.7.0", "Must issue a STARTTLS command first");
-    // What follows BDAT is its chunk.
-    const bool is_bdat = command.handle == &Session::cmd_bdat;
-    const bool may_pipeline = is_bdat || (protocol_ == "ESMTP" && (command.flags & MustBeLast) == 0);
-    if (line.pipelined && !may_pipeline && !pipelined_) {
+    if ((command.flags & NotRefused) != 0)
+        if (auto refused = milters_standing_refusal())
+            return refused;
+    if (!pipelined_ && improperly_pipelined(command, line)) {
         pipelined_ = true;
         log::info("improper command pipelining after ", where_, " from ", client_.label());
         if (server_.settings.forbid_unauth_pipelining) {
@@ -297,14 +338,28 @@ std::optional<smtp::Reply> Session::refuse_early(const Command& command, const s
     return std::nullopt;
 }
 
+bool Session::improperly_pipelined(const Command& command, const smtp::CommandLine& line) const
+{
+    // What follows BDAT is its chunk.
+    const bool is_bdat = command.handle == &Session::cmd_bdat;
+    const bool may_pipeline = is_bdat || (extended() && (command.flags & MustBeLast) == 0);
+    return line.pipelined && !may_pipeline;
+}
+
 const Session::Command& Session::find_command(std::string_view verb) const
 {
     const Command* unknown = std::end(commands) - 1;
     const Command* found = std::find_if(std::begin(commands), unknown,
-                                        [&](const Command& command) { return ascii::equal(command.name, verb); });
+                                        [&](const Command& command) { return knows(command) && ascii::equal(command.name, verb); });
     if (found == unknown && contains(server_.settings.noop_commands, verb))
         return *std::find_if(std::begin(commands), unknown, [](const Command& c) { return c.name == "NOOP"; });
     return *found;
+}
+
+// RFC 2033 section 4: LHLO in place of HELO and EHLO, so that neither protocol is taken for the other.
+bool Session::knows(const Command& command) const
+{
+    return (command.flags & (server_.lmtp ? SmtpOnly : LmtpOnly)) == 0;
 }
 
 void Session::count(const Command& command, const smtp::Reply& reply)
@@ -391,6 +446,7 @@ Task<std::optional<smtp::Reply>> Session::judge_stage(Stage stage, std::string_v
 
 void Session::reset_mail()
 {
+    milters_abort();
     mail_.reset();
     forwarded_.reset();
     content_bytes_ = 0;

@@ -11,12 +11,14 @@
 #include "lib/base/time.h"
 #include "lib/event/byte_stream.h"
 #include "lib/event/task.h"
+#include "lib/milter/protocol.h"
 #include "lib/sasl/auth_protocol.h"
 #include "lib/smtp/chat.h"
 #include "lib/smtp/command.h"
 #include "lib/smtp/reply.h"
 #include "smtpd/client.h"
 #include "smtpd/client_counters.h"
+#include "smtpd/reject_text.h"
 #include "smtpd/transaction.h"
 
 #include <cstdint>
@@ -25,6 +27,9 @@
 #include <string>
 #include <string_view>
 
+namespace posthouse::milter {
+struct Verdict;
+}
 namespace posthouse::table {
 class MatchList;
 }
@@ -36,7 +41,9 @@ class TlsStream;
 
 namespace posthouse::smtpd {
 
+class ScreenedClient;
 struct Server;
+struct SessionMilters;
 struct TlsSettings;
 
 // What XFORWARD said about the client of a host before us; for log and envelope only.
@@ -61,6 +68,9 @@ public:
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
+    // Before serve(): of a client that screening has not done with.
+    void watch_client(std::unique_ptr<ScreenedClient> client);
+
     // Greets, converses, logs. Returns when the connection is over.
     Task<void> serve();
 
@@ -75,6 +85,9 @@ private:
         Junk = 2,       // does nothing for mail: counts towards smtpd_junk_command_limit
         EndsSession = 4,
         BeforeTls = 8,  // also where TLS is required
+        NotRefused = 16, // of no use to a client that milters have refused
+        SmtpOnly = 32,
+        LmtpOnly = 64,
     };
     using Answer = Task<Result<smtp::Reply>>;
     struct Command {
@@ -82,7 +95,7 @@ private:
         Answer (Session::*handle)(const smtp::CommandLine& line);
         uint8_t flags;
     };
-    static constexpr size_t command_count = 17;
+    static constexpr size_t command_count = 18;
     static const Command commands[command_count];
     struct Count {
         uint32_t good = 0;
@@ -95,6 +108,7 @@ private:
         {
         }
         bool take(const smtp::Attribute& attribute); // false for a value that cannot be
+        bool take_server_address(std::string_view value);
         void forget_old_name();
 
         Client client;
@@ -108,6 +122,7 @@ private:
     // session.cc: the dialogue.
     Task<Result<void>> converse();
     Task<Result<void>> send(const smtp::Reply& reply);
+    Task<Result<void>> write(const smtp::Reply& reply);
     Task<std::optional<smtp::Reply>> count_visit();
     Task<std::optional<smtp::Reply>> greeting();
     void log_foreign_command(std::string_view line) const;
@@ -115,11 +130,26 @@ private:
     Answer execute(const Command& command, const smtp::CommandLine& line);
     std::optional<smtp::Reply> refuse_early(const Command& command, const smtp::CommandLine& line);
     const Command& find_command(std::string_view verb) const;
+    bool improperly_pipelined(const Command& command, const smtp::CommandLine& line) const;
+    Task<bool> is_foreign(const smtp::CommandLine& line, table::MatchList& forbidden);
+    bool knows(const Command& command) const;
+    bool extended() const { return protocol_ == "ESMTP" || protocol_ == "LMTP"; }
     void count(const Command& command, const smtp::Reply& reply);
     Task<bool> limits_apply();
     Task<bool> legacy_line_ends();
 
+    // session_screening.cc
+    Task<std::optional<smtp::Reply>> screen(const Command& command, const smtp::CommandLine& line);
+    std::optional<smtp::Reply> exceeds_screening_limits(const smtp::CommandLine& line);
+    Duration command_time() const;
+    void pass_screening();
+    void end_screening(const Result<void>& ended);
+
+    // command_filter.cc
+    Task<std::optional<smtp::Reply>> filter_command(smtp::CommandLine& line);
+
     // session_end.cc
+    FooterFacts footer_facts() const;
     Task<Result<void>> say_goodbye(const Error& error);
     void log_end(const Result<void>& ended) const;
     std::string command_summary() const;
@@ -127,7 +157,9 @@ private:
     // cmd_hello.cc
     Answer cmd_helo(const smtp::CommandLine& line);
     Answer cmd_ehlo(const smtp::CommandLine& line);
+    Answer cmd_lhlo(const smtp::CommandLine& line);
     Answer hello(std::string_view name, std::string_view protocol);
+    void add_limits(smtp::Reply& reply) const;
     Task<uint32_t> discarded_keywords();
     Task<Result<smtp::Reply>> ehlo_reply();
 
@@ -163,8 +195,10 @@ private:
     void begin_mail(smtp::MailCommand command);
     void log_bad_address(const smtp::Reply& refusal, const smtp::CommandLine& line) const;
     Answer cmd_rcpt(const smtp::CommandLine& line);
+    Task<std::optional<smtp::Reply>> count_recipient();
     Task<std::optional<smtp::Reply>> check_recipient(const Mailbox& recipient);
     Task<Verdict> judge_recipient(Evaluation& evaluation);
+    Task<std::optional<smtp::Reply>> limit_sending(const Mailbox& recipient); // sending_limits.cc
     std::optional<smtp::Reply> check_characters(std::string_view address, bool smtputf8) const;
 
     // cmd_data.cc, cmd_bdat.cc, message.cc
@@ -173,17 +207,29 @@ private:
     std::optional<smtp::Reply> check_data_order() const;
     Task<std::optional<smtp::Reply>> start_message();
     void fill_envelope();
+    queue::ContentOrigin content_origin() const;
     void apply_actions();
     void log_client() const;
     std::string trace_headers(int64_t arrival_us) const;
     Task<void> take_content(std::string_view piece);
     void fail_content(smtp::Reply reply);
+    Answer end_message();
     Task<smtp::Reply> finish_message();
     Task<Result<void>> skip_chunk(uint64_t size);
     bool refuse_bare_newline();
     smtp::Reply bare_newline_reply() const;
     smtp::Reply failure_reply(const Error& error) const;
+    smtp::Reply intake_failure_reply(const Error& error);
+    smtp::Reply answer_failure(const smtp::Reply& why);
     Deadline data_deadline(Instant started) const;
+
+    // proxied_mail.cc
+    Task<std::optional<smtp::Reply>> offer_to_filter(const mail::Recipient& recipient);
+    Task<std::optional<smtp::Reply>> start_proxied();
+    Task<void> take_proxied(std::string_view piece);
+    Task<smtp::Reply> finish_proxied();
+    void warn_of_lost_actions() const;
+    void log_filter_reply(const smtp::Reply& reply);
 
     // cmd_simple.cc
     Answer cmd_rset(const smtp::CommandLine& line);
@@ -191,13 +237,33 @@ private:
     Answer cmd_quit(const smtp::CommandLine& line);
     Answer cmd_vrfy(const smtp::CommandLine& line);
     Answer cmd_help(const smtp::CommandLine& line);
-    Answer cmd_later(const smtp::CommandLine& line);
     Answer cmd_unknown(const smtp::CommandLine& line);
+
+    // cmd_etrn.cc
+    Answer cmd_etrn(const smtp::CommandLine& line);
+    Task<std::optional<smtp::Reply>> judge_etrn(const std::string& site);
 
     // cmd_xclient.cc
     Answer cmd_xclient(const smtp::CommandLine& line);
     Answer cmd_xforward(const smtp::CommandLine& line);
     Task<bool> listed(table::MatchList& hosts); // this connection's real client
+
+    // session_milters.cc: what milters hear, and what they say to it
+    class MilterMacros;
+    Task<std::optional<smtp::Reply>> milters_connect();
+    Task<std::optional<smtp::Reply>> milters_helo();
+    Task<std::optional<smtp::Reply>> milters_mail(std::string_view argument);
+    Task<std::optional<smtp::Reply>> milters_rcpt(std::string_view argument, const Mailbox& recipient);
+    Task<void> milters_refused_rcpt(std::string_view argument, const Mailbox& recipient, const smtp::Reply& reply);
+    Task<std::optional<smtp::Reply>> milters_data();
+    Task<std::optional<smtp::Reply>> milters_unknown(std::string_view line);
+    Task<std::optional<smtp::Reply>> milters_message(smtp::ContentFacts& facts);
+    std::optional<smtp::Reply> milters_standing_refusal() const;
+    std::unique_ptr<queue::NewMessage> hold_for_milters(std::unique_ptr<queue::NewMessage> message);
+    void milters_abort();
+    Task<void> find_route(MilterMacros& macros, std::string address, milter::Stage stage);
+    std::optional<smtp::Reply> heed_milters(const milter::Verdict& verdict, std::string_view where,
+                                            const Mailbox* recipient = nullptr);
 
     // restrictions, for all commands
     Case make_case(std::string_view where, const Mailbox* recipient = nullptr);
@@ -211,12 +277,14 @@ private:
     Client real_client_; // whom rights for XCLIENT and XFORWARD are given to
     ClientCounters::Visit visit_;
     std::string helo_;
-    std::string_view protocol_; // "", "SMTP", "ESMTP"
+    std::string_view protocol_; // "", "SMTP", "ESMTP", "LMTP"
     std::string_view where_ = "CONNECT"; // the last command, for the log
     Login login_;
     std::unique_ptr<tls::TlsStream> tls_; // over the stream that the session began with
     std::unique_ptr<Transaction> mail_;
+    std::unique_ptr<SessionMilters> milters_; // null: none, for this client
     std::unique_ptr<Forwarded> forwarded_;
+    std::unique_ptr<ScreenedClient> screened_; // null: as most, it is not looked at further
     std::unique_ptr<Actions> standing_actions_; // of client and HELO checks that were not delayed
     std::optional<bool> in_mynetworks_;
     std::optional<bool> legacy_line_ends_;

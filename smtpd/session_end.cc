@@ -7,8 +7,23 @@
 #include "smtpd/session.h"
 
 #include <cerrno>
+#include <ctime>
 
 namespace posthouse::smtpd {
+
+namespace {
+
+// "Jan  4 15:42:00"
+std::string local_time()
+{
+    const time_t now = std::time(nullptr);
+    tm parts{};
+    ::localtime_r(&now, &parts);
+    char text[32];
+    return std::string(text, std::strftime(text, sizeof text, "%b %e %H:%M:%S", &parts));
+}
+
+} // namespace
 
 // A client that is merely slow, or writes without end, hears why the connection ends.
 Task<Result<void>> Session::say_goodbye(const Error& error)
@@ -26,6 +41,35 @@ Task<Result<void>> Session::say_goodbye(const Error& error)
     if (error.kind() == ErrorKind::Permanent)
         co_return co_await chat_.send(smtp::Reply(500, "5.5.2", "Error: line too long"), soon);
     co_return Result<void>();
+}
+
+FooterFacts Session::footer_facts() const
+{
+    const auto part = [](const std::string& address, bool domain) {
+        const size_t at = address.rfind('@');
+        return domain ? (at == std::string::npos ? std::string() : address.substr(at + 1)) : address.substr(0, at);
+    };
+    const std::string sender = mail_ ? mail_->sender.given : std::string();
+    const std::string recipient = mail_ ? mail_->recipient : std::string();
+    FooterFacts facts;
+    facts.add("client", client_.label());
+    facts.add("client_address", client_.address);
+    facts.add("client_name", client_.name);
+    facts.add("client_port", client_.port);
+    facts.add("reverse_client_name", client_.reverse_name);
+    facts.add("helo_name", helo_);
+    facts.add("localtime", local_time());
+    facts.add("mail_name", server_.settings.mail_name);
+    facts.add("myhostname", server_.settings.hostname);
+    facts.add("server_name", server_.settings.hostname);
+    facts.add("sender", sender);
+    facts.add("sender_name", part(sender, false));
+    facts.add("sender_domain", part(sender, true));
+    facts.add("recipient", recipient);
+    facts.add("recipient_name", part(recipient, false));
+    facts.add("recipient_domain", part(recipient, true));
+    facts.add("sasl_username", login_.user);
+    return facts;
 }
 
 void Session::log_end(const Result<void>& ended) const

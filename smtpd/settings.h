@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/base/time.h"
+#include "lib/queue/override_options.h"
 
 #include <cstdint>
 #include <string>
@@ -30,6 +31,8 @@ enum EhloKeyword : uint32_t {
     EhloAuth = 1u << 10,
     EhloStartTls = 1u << 11,
     EhloEtrn = 1u << 12,
+    EhloLimits = 1u << 13,
+    EhloRequireTls = 1u << 14,
     EhloSilentDiscard = 1u << 31, // not a keyword: do not log what is discarded
 };
 // A list such as "chunking, silent-discard"; unknown words are warned about.
@@ -79,6 +82,7 @@ struct Settings {
     bool disable_vrfy;
     bool strict_envelopes;
     bool smtputf8_enable;
+    bool requiretls_enable;
     bool strict_smtputf8;
     bool allow_hyphen_first; // allow_min_user
     bool detect_smtputf8; // smtputf8_autodetect_classes has smtpd
@@ -91,8 +95,7 @@ struct Settings {
     bool soft_bounce; // every 5xx becomes 4xx
     bool client_port_logging;
     bool hide_client_session;
-    bool no_address_mappings;
-    bool no_unknown_recipient_checks;
+    queue::OverrideOptions overrides;
     BareNewline forbid_bare_newline;
     int bare_newline_reject_code;
     uint32_t discard_ehlo_keywords;

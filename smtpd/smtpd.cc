@@ -1,9 +1,10 @@
 /*
 NAME
-	smtpd - SMTP server
+	smtpd, lmtpd - SMTP and LMTP server
 
 SYNOPSIS
 	smtpd [generic daemon options]
+	lmtpd [generic daemon options]
 
 DESCRIPTION
 	smtpd takes mail in over the network. It speaks ESMTP with any number of clients at a time, checks
@@ -30,13 +31,33 @@ DESCRIPTION
 	reject_unverified_sender and reject_unverified_recipient ask for an address by a probe, a message without
 	content that qmgr(8) has the delivery agents try up to RCPT, and read the answer in address_verify_map.
 
+	Where master.cf(5) names postscreen as the program, new clients are screened, as the postscreen_ parameters
+	say. A proxy in front may name its clients with the PROXY protocol (smtpd_upstream_proxy_protocol).
+
+	Under the name lmtpd it speaks LMTP, for programs of this host that have mail to be delivered and wait for
+	the result, on a UNIX socket or on an inet one that is not port 25:
+
+	    lmtpd  unix  n  -  y  -  -  lmtpd
+	    127.0.0.1:24  inet  n  -  y  -  -  lmtpd
+
+	LHLO takes the place of EHLO there, and after a message each recipient that was taken has a reply of its
+	own. Everything else, all parameters too, is as with SMTP. A client on a UNIX socket is this host:
+	localhost[127.0.0.1].
+
+	Whoever has mail waiting here may ask for it by ETRN, as far as fast_flush_domains and
+	smtpd_etrn_restrictions let it. VRFY gets the answer that RCPT would get. smtpd_command_filter replaces
+	what clients say; smtpd_reject_filter_maps, smtpd_reject_footer_maps and smtpd_reject_footer change what
+	they hear when they are refused.
+
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
-	other systems does it, by the same process, while it arrives.
+	other systems does it, and looked into (header_checks(5)), by the same process, while it arrives.
+	With smtpd_proxy_filter, mail goes to a filter that speaks SMTP, whose answers are the client's.
 
 STANDARDS
 	RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 2034 and 3463 (enhanced status codes), RFC 2920 (pipelining),
 	RFC 3030 (CHUNKING, without BINARYMIME), RFC 3207 (STARTTLS), RFC 8314 (TLS from the first byte),
-	RFC 4954 (AUTH), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8),
+	RFC 4954 (AUTH), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 8689 (REQUIRETLS, as far as a
+	server goes), RFC 9422 (LIMITS), RFC 1985 (ETRN), RFC 2033 (LMTP),
 	RFC 7504 (521 and 556), and Postfix's XCLIENT and XFORWARD.
 
 SECURITY
@@ -53,11 +74,12 @@ DIAGNOSTICS
 	Problems and transactions are logged in Postfix's form, one line an event: connect, disconnect with
 	the commands that were given, client=, and NOQUEUE: reject: for what is refused. With
 	smtpd_tls_loglevel = 1, a line for each TLS session; a handshake that fails is logged in any case.
+	What screening sees of a client is in the words of postscreen: CONNECT, PASS NEW, PREGREET, DNSBL rank.
 	A login that fails is a warning, and so is an authentication service that is not there: AUTH is not
 	offered then, and answered 454.
 
 SEE ALSO
-	master(8), qmgr(8), postconf(5), access(5), master.cf(5)
+	master(8), qmgr(8), postconf(5), access(5), header_checks(5), master.cf(5)
 */
 #include "lib/event/byte_stream.h"
 #include "lib/event/loop.h"
@@ -66,9 +88,11 @@ SEE ALSO
 #include "lib/service/service.h"
 #include "lib/service/stop_times.h"
 #include "lib/table/table.h"
+#include "smtpd/screening.h"
 #include "smtpd/server.h"
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
+#include "smtpd/upstream_proxy.h"
 
 namespace posthouse::smtpd {
 
@@ -78,6 +102,7 @@ constexpr Duration table_check_interval = Duration::seconds(1);
 
 class SmtpdProgram final : public service::Program {
 public:
+    explicit SmtpdProgram(bool lmtp) : lmtp_(lmtp) {}
     Result<void> prepare(service::Context& context) override;
     void check(service::Context& context, std::vector<Error>& faults) override;
     Result<void> started(service::Context& context) override;
@@ -87,8 +112,11 @@ public:
 
 private:
     static Task<void> watch_tables(service::Context& context, Server& server);
+    static Task<void> converse(Server& server, ByteStream& stream, const Ends& ends,
+                               std::unique_ptr<ScreenedClient> screened);
     static Task<void> stop_receiving(service::Context& context, Server& server);
 
+    const bool lmtp_;
     std::unique_ptr<queue::QueueClient> queue_;
     std::unique_ptr<Server> server_;
     bool stops_ = false;
@@ -101,12 +129,18 @@ Result<void> SmtpdProgram::prepare(service::Context& context)
     if (!server)
         return std::move(server.error());
     server_ = std::move(*server);
+    server_->lmtp = lmtp_;
+    server_->counters.share(context.shared_memory());
     if (TlsService::wanted(context.config)) {
         auto tls = TlsService::open(context.config, context.service_name, tables);
         if (!tls)
             return std::move(tls.error());
         (*tls)->start_courier();
         server_->tls = std::move(*tls);
+    }
+    if (server_->screening) {
+        if (auto opened = server_->screening->open_cache(context.config); !opened)
+            log::warning("postscreen_cache_map: ", opened.error().full_text(), ": every client is new each time");
     }
     for (const Error& fault : server_->restrictions->faults())
         log::error(fault.full_text(), ": clients are put off with 451 4.3.5");
@@ -121,7 +155,7 @@ void SmtpdProgram::check(service::Context& context, std::vector<Error>& faults)
 
 Result<void> SmtpdProgram::started(service::Context& context)
 {
-    queue_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", "smtpd",
+    queue_ = std::make_unique<queue::QueueClient>(context.loop, context.pool, "private/qmgr", lmtp_ ? "lmtpd" : "smtpd",
                                                    queue::QueueClientLimits(context.config));
     queue_->prefetch();
     server_->source = queue_.get();
@@ -161,22 +195,46 @@ Task<void> SmtpdProgram::stop_receiving(service::Context& context, Server& serve
 Task<void> SmtpdProgram::serve(service::Context& context, UniqueFd connection, net::SocketAddress peer, size_t)
 {
     Socket stream(context.loop, std::move(connection));
-    Client client(peer);
-    Session session(*server_, stream, std::move(client));
+    Ends ends(std::move(peer), net::SocketAddress::local_of(stream.fd()));
+    if (server_->upstream_proxy) {
+        auto told = co_await server_->upstream_proxy->ask(stream, ends);
+        if (!told)
+            co_return;
+        ends = std::move(*told);
+    }
+    std::unique_ptr<ScreenedClient> screened;
+    if (server_->screening && !ends.client.is_unix()) {
+        auto admission = co_await server_->screening->admit(stream, ends);
+        if (!admission.admitted)
+            co_return;
+        screened = std::move(admission.client);
+    }
+    co_await converse(*server_, stream, ends, std::move(screened));
+}
+
+// A coroutine of its own: a client that waits to be admitted needs no session.
+Task<void> SmtpdProgram::converse(Server& server, ByteStream& stream, const Ends& ends,
+                                  std::unique_ptr<ScreenedClient> screened)
+{
+    Session session(server, stream, Client(ends));
+    session.watch_client(std::move(screened));
     co_await session.serve();
 }
 
-std::unique_ptr<service::Program> make_program()
+std::unique_ptr<service::Program> make_smtpd()
 {
-    return std::make_unique<SmtpdProgram>();
+    return std::make_unique<SmtpdProgram>(false);
+}
+
+std::unique_ptr<service::Program> make_lmtpd()
+{
+    return std::make_unique<SmtpdProgram>(true);
 }
 
 // All that it may do once it serves: its sockets, DNS, and the queue manager's socket by name.
-constexpr service::Spec spec = {
-    .program = "smtpd",
-    .resolver = true,
-    .sandbox = {.dns = true},
-};
+constexpr service::Sandbox sandbox = {.dns = true};
+constexpr service::Spec smtpd_spec = {.program = "smtpd", .resolver = true, .shared_memory = true, .sandbox = sandbox};
+constexpr service::Spec lmtpd_spec = {.program = "lmtpd", .resolver = true, .shared_memory = true, .sandbox = sandbox};
 
 } // namespace
 
@@ -184,5 +242,9 @@ constexpr service::Spec spec = {
 
 int main(int argc, char** argv)
 {
-    return posthouse::service::run(argc, argv, posthouse::smtpd::spec, posthouse::smtpd::make_program);
+    using namespace posthouse;
+    const std::string_view path = argc > 0 ? argv[0] : "smtpd";
+    if (path.substr(path.rfind('/') + 1) == "lmtpd")
+        return service::run(argc, argv, smtpd::lmtpd_spec, smtpd::make_lmtpd);
+    return service::run(argc, argv, smtpd::smtpd_spec, smtpd::make_smtpd);
 }

@@ -7,6 +7,7 @@
 #include "lib/smtp/data_reader.h"
 #include "lib/smtp/reply.h"
 #include "smtpd/evaluation.h"
+#include "smtpd/proxy_filter.h"
 #include "smtpd/verdict.h"
 
 #include <cstdint>
@@ -15,18 +16,25 @@
 
 namespace posthouse::smtpd {
 
+class HeldMessage;
+
 struct Transaction {
     Mailbox sender;
     mail::Envelope envelope; // what Intake gets
     Actions actions;         // that access tables asked for
+    std::string recipient;   // of the RCPT that is at hand or was refused last, for smtpd_reject_footer
     size_t overshoot = 0;    // recipients beyond the limit
 
     // From DATA or the first BDAT on.
     bool chunking = false;
     std::unique_ptr<queue::Intake> intake; // null again once the content has failed
+    std::unique_ptr<ProxyFilter> proxy;    // in its place; from the first recipient on
     std::string queue_id;
+    HeldMessage* held = nullptr; // within `intake`, when milters see the message at its end
+    size_t trace_size = 0; // bytes of our own header fields, which come first
     smtp::DataReader reader;
     std::optional<smtp::Reply> failure; // what will be answered at the end of the content
+    bool failure_logged = false;        // by the content check that wants it
     bool bare_newline_noted = false;    // once in the log is enough
 };
 

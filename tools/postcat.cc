@@ -155,6 +155,8 @@ void Printer::show_origin(const mail::Envelope& envelope) const
     attribute("ret_flags", envelope.ret == mail::Return::Unspecified ? "" : cat(static_cast<int>(envelope.ret)));
     attribute("encoding", envelope.body_8bit ? "8bit" : "");
     attribute("smtputf8", envelope.smtputf8 ? "1" : "");
+    attribute("requiretls", envelope.requiretls ? "1" : "");
+    attribute("tls_required", envelope.tls_optional ? "no" : "");
     attribute("trace_flags", envelope.trace == mail::TraceNone ? "" : cat(static_cast<int>(envelope.trace)));
     if (!envelope.content_filter.empty())
         record('L', "content_filter", envelope.content_filter);

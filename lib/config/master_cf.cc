@@ -15,6 +15,7 @@ namespace posthouse::config {
 namespace {
 
 constexpr size_t column_count = 8; // name type private unpriv chroot wakeup maxproc command
+constexpr const char* postscreen = "postscreen";
 
 struct Token {
     std::string text;
@@ -40,6 +41,7 @@ private:
     void check_name();
     void check_overrides();
     void choose_program();
+    void screen_clients();
     void complain(std::string text, bool warning = false);
 
     const std::string& file_;
@@ -238,16 +240,52 @@ void EntryReader::choose_program()
     // Behind Postfix's postscreen, which hands its clients on; here they stay with one program.
     if (service_.program == "smtpd" && service_.type == ServiceType::Pass) {
         service_.use = ProgramUse::NotNeeded;
-        service_.note = "smtpd screens clients itself";
+        service_.note = "smtpd screens clients itself; what is set here holds for the entry of postscreen";
     }
     const auto& known = known_programs();
     auto at = std::find_if(known.begin(), known.end(),
                            [&](const KnownProgram& program) { return service_.program == program.name; });
     if (at == known.end())
         return;
+    if (service_.program == postscreen)
+        screen_clients();
     service_.use = at->use;
     service_.note = at->note;
     service_.program = at->runs == nullptr ? "" : at->runs;
+}
+
+// postscreen's maxproc of 1 is no limit of the real servers behind it, which are the same processes here; and what it says
+// to the proxies in front of it has nothing to do with what smtpd says to its own.
+void EntryReader::screen_clients()
+{
+    Overrides all;
+    all.add("smtpd_screening_enable", "yes");
+    all.add("smtpd_upstream_proxy_protocol", "");
+    for (const auto& [name, value] : service_.overrides.pairs())
+        all.add(name, value);
+    service_.overrides = std::move(all);
+    service_.process_limit = -1;
+}
+
+// Options of the server that postscreen passes its clients to hold for the service that does both; its own come last.
+void inherit_from_passed_to(const Config& config, std::vector<Service>& services)
+{
+    const std::string& name = config.text("smtpd_service_name");
+    const auto passed_to = std::find_if(services.begin(), services.end(), [&](const Service& service) {
+        return service.name == name && service.type == ServiceType::Pass && service.program == "smtpd";
+    });
+    if (passed_to == services.end())
+        return;
+    for (Service& service : services) {
+        if (service.command.front() != postscreen)
+            continue;
+        Overrides all = passed_to->overrides;
+        for (const auto& [option, value] : service.overrides.pairs())
+            all.add(option, value);
+        service.overrides = std::move(all);
+        if (service.process_limit < 0)
+            service.process_limit = passed_to->process_limit;
+    }
 }
 
 } // namespace
@@ -270,7 +308,7 @@ const std::vector<KnownProgram>& known_programs()
     static const std::vector<KnownProgram> table = {
         {"nqmgr", "qmgr", Run, "an old name of qmgr"},
         {"oqmgr", "qmgr", Run, "there is one scheduler"},
-        {"postscreen", "smtpd", Run, "smtpd screens clients itself"},
+        {postscreen, "smtpd", Run, "smtpd screens clients itself"},
         {"anvil", nullptr, NotNeeded, "smtpd counts by itself"},
         {"bounce", nullptr, NotNeeded, "qmgr writes notices itself"},
         {"cleanup", nullptr, NotNeeded, "whoever takes a message cleans it up"},
@@ -316,6 +354,7 @@ std::vector<Service> read_services(std::string_view text, const std::string& fil
             *same = std::move(*service);
         }
     }
+    inherit_from_passed_to(config, services);
     return services;
 }
 

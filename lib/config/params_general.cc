@@ -97,8 +97,8 @@ std::span<const Parameter> general_parameters()
         {"line_length_limit", Number, "2048", "512", "", Smtpd | Pickup, "Longest input line that is kept in one piece."},
         {"header_size_limit", Size, "102400", "1", "", Intake | Smtp, "Longest header field, in bytes; the rest of it is cut."},
         {"header_address_token_limit", Number, "10240", "1", "", Unused, "Most address tokens that the original reads from one header field; header_size_limit holds here."},
-        {"mime_nesting_limit", Number, "100", "1", "", Smtp, "Deepest nesting of MIME parts that is looked into."},
-        {"mime_boundary_length_limit", Number, "2048", "1", "", Smtp, "Longest MIME boundary that is told apart from others."},
+        {"mime_nesting_limit", Number, "100", "1", "", Smtpd | Pickup | Smtp, "Deepest nesting of MIME parts that is looked into."},
+        {"mime_boundary_length_limit", Number, "2048", "1", "", Smtpd | Pickup | Smtp, "Longest MIME boundary that is told apart from others."},
         {"message_size_limit", Size, "10240000", "0", "", All, "Largest message with its envelope, in bytes; 0 for no limit."},
         {"hopcount_limit", Number, "50", "1", "", Intake, "Most Received: fields before a message counts as running in a circle."},
         {"hash_queue_depth", Number, "1", "1", "16", Unused, "Levels of directories in the original's queue."},
@@ -108,7 +108,7 @@ std::span<const Parameter> general_parameters()
 
         // ---- tables
         {"default_database_type", Text, "lmdb", "", "", All, "Type of table that postmap and postalias make when none is named."},
-        {"default_cache_db_type", Text, "lmdb", "", "", Later, "Type of table for caches."},
+        {"default_cache_db_type", Text, "lmdb", "", "", Smtpd, "Type of table in the defaults of caches; there is one kind of cache, whatever it says."},
         {"lmdb_map_size", Size, "16777216", "8192", "", Commands, "Size at which an LMDB table begins; it grows by itself."},
         {"berkeley_db_create_buffer_size", Size, "16777216", "", "", Unused, "Memory for making a Berkeley DB table; there are none here."},
         {"berkeley_db_read_buffer_size", Size, "131072", "", "", Unused, "Memory for reading a Berkeley DB table; there are none here."},

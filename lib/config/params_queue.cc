@@ -53,7 +53,7 @@ std::span<const Parameter> queue_parameters()
         {"defer_transports", List, "", "", "", Qmgr, "Transports whose mail waits until a queue run is asked for."},
         {"queue_service_name", Text, "qmgr", "", "", Unused, "Name of the queue's service, which is fixed here."},
         {"pickup_service_name", Text, "pickup", "", "", Unused, "Name of the pickup service, which is fixed here."},
-        {"fast_flush_domains", List, "$relay_domains", "", "", Later, "Destinations whose waiting mail ETRN and sendmail -qR find at once."},
+        {"fast_flush_domains", List, "$relay_domains", "", "", Smtpd, "Destinations whose waiting mail a client may ask for by ETRN."},
         {"fast_flush_purge_time", Time, "7d", "1s", "", Unused, "How long the original keeps an empty list of waiting mail."},
         {"fast_flush_refresh_time", Time, "12h", "1s", "", Unused, "How often the original renews such lists."},
         {"flush_service_name", Text, "flush", "", "", Unused, "Name of a service that is not needed here."},

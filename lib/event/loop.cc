@@ -307,6 +307,8 @@ void SleepAwaiter::await_suspend(std::coroutine_handle<> waiter)
 struct Watch::Impl : std::enable_shared_from_this<Watch::Impl> {
     Loop& loop;
     libevent::Event event; // null once the Watch is gone
+    // Null until somebody has waited to write: a UNIX socket tells each time that its peer has read something.
+    libevent::Event write_event;
     bool ready[2] = {false, false}; // an edge was seen that no one has waited for since
     Awaiter* waiting[2] = {nullptr, nullptr};
 
@@ -317,9 +319,23 @@ struct Watch::Impl : std::enable_shared_from_this<Watch::Impl> {
 
     void begin()
     {
-        watched = event_add(event.get(), nullptr) == 0;
+        watched = event_add(event.get(), nullptr) == 0 && (!write_event || event_add(write_event.get(), nullptr) == 0);
         if (!watched && ::fcntl(event_get_fd(event.get()), F_GETFD) < 0)
             log::panic("a watch of a descriptor that is not open");
+    }
+    void watch_writing()
+    {
+        if (write_event)
+            return;
+        write_event = new_event(event_get_fd(event.get()), EV_WRITE);
+        begin();
+    }
+    libevent::Event new_event(int fd, short what)
+    {
+        libevent::Event made(event_new(loop.impl().base.get(), fd, static_cast<short>(what | EV_ET | EV_PERSIST), on_edge, this));
+        if (!made)
+            throw std::bad_alloc();
+        return made;
     }
     void try_again()
     {
@@ -328,16 +344,9 @@ struct Watch::Impl : std::enable_shared_from_this<Watch::Impl> {
         trying_again = false;
     }
 
-    void edge(short what)
+    void edge(Direction direction)
     {
         const auto keep = shared_from_this();
-        if (what & EV_READ)
-            hand_out(Direction::Read);
-        if (event && (what & EV_WRITE))
-            hand_out(Direction::Write);
-    }
-    void hand_out(Direction direction)
-    {
         const auto side = static_cast<size_t>(direction);
         ready[side] = true;
         if (waiting[side])
@@ -347,20 +356,21 @@ struct Watch::Impl : std::enable_shared_from_this<Watch::Impl> {
     {
         auto* watch = static_cast<Impl*>(self);
         watch->loop.impl().refresh_clock();
-        watch->edge(what);
+        watch->edge((what & EV_WRITE) != 0 ? Direction::Write : Direction::Read);
     }
 };
 
 Watch::Watch(Loop& loop, int fd) : impl_(std::make_shared<Impl>(loop))
 {
-    impl_->event.reset(event_new(loop.impl().base.get(), fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST,
-                                 Impl::on_edge, impl_.get()));
-    if (!impl_->event)
-        throw std::bad_alloc();
+    impl_->event = impl_->new_event(fd, EV_READ);
     impl_->begin();
 }
 
-Watch::~Watch() { impl_->event.reset(); }
+Watch::~Watch()
+{
+    impl_->write_event.reset();
+    impl_->event.reset();
+}
 
 Watch::Awaiter::Awaiter(Watch& watch, Direction direction, Deadline deadline)
     : watch_(watch), direction_(direction), deadline_(deadline)
@@ -385,6 +395,8 @@ void Watch::Awaiter::await_suspend(std::coroutine_handle<> waiter)
     assert(!waiting);
     waiting = this;
     waiter_ = waiter;
+    if (direction_ == Direction::Write)
+        watch_.impl_->watch_writing();
     if (deadline_.is_never() && watch_.impl_->watched)
         return;
     timer_ = std::make_unique<Timer>(watch_.impl_->loop, [this] { on_timer(); });

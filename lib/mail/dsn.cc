@@ -146,6 +146,8 @@ void append_notification(std::string& out, const Report& report, std::string_vie
               text_for(report.kind).introduction);
     if (report.kind == ReportKind::Delay && report.expires_us > 0)
         append_to(out, "It gives up on ", format_date(report.expires_us), ".\r\n");
+    if (report.redacted)
+        append_to(out, "The message itself is not shown here: its sender has asked for TLS on all of its way.\r\n");
     append_to(out, "\r\n                   The mail system (", report.mail_name, ")\r\n");
     for (const ReportRecipient& recipient : report.recipients) {
         std::string line = cat('<', harmless(recipient.address, report.smtputf8), '>');
@@ -235,7 +237,8 @@ std::string build_report(const Report& report)
     append_header(out, report, boundary);
     append_notification(out, report, boundary);
     append_status(out, report, boundary);
-    append_original(out, report, boundary);
+    if (!report.redacted)
+        append_original(out, report, boundary);
     append_to(out, "\r\n--", boundary, "--\r\n");
     return out;
 }

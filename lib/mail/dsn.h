@@ -41,6 +41,8 @@ struct Report {
     int64_t now_us = 0;
     int64_t expires_us = 0; // Delay: Will-Retry-Until
     Return ret = Return::Unspecified;
+    bool requiretls = false; // that message may travel within TLS alone: so may what is shown of it
+    bool redacted = false;   // nothing of it is shown
     bool smtputf8 = false;  // addresses or header of that message are UTF-8: message/global
     uint64_t content_limit = 50000; // bounce_size_limit
     // The begin of the message's content, at least content_limit bytes or all of it.

@@ -1,6 +1,7 @@
 // The stored form of an envelope: see envelope.h.
 //
-//   u8 version, then in order: text id, i64 arrival, text sender, text envid, u8 return, u8 flags,
+//   u8 version (2 with a flag that version 1 does not have), then in order: text id, i64 arrival, text sender,
+//   text envid, u8 return, u8 flags,
 //   u8 trace, eleven texts about the origin, u32 recipient count, recipients.
 //   recipient: text address, text original, text orcpt, u8 notify.
 //   text: u32 length, bytes. All numbers little endian.
@@ -14,12 +15,18 @@ namespace posthouse::mail {
 
 namespace {
 
-constexpr uint8_t version = 1;
+// Version 2 is written only where it says something that a reader of version 1 must not pass over.
+constexpr uint8_t plain_version = 1;
+constexpr uint8_t tls_version = 2;
 constexpr uint8_t flag_smtputf8 = 1;
 constexpr uint8_t flag_8bit = 2;
 constexpr uint8_t flag_hold = 4;
 constexpr uint8_t flag_no_bounce_copy = 8;
-constexpr uint8_t all_flags = flag_smtputf8 | flag_8bit | flag_hold | flag_no_bounce_copy;
+constexpr uint8_t flag_requiretls = 16;
+constexpr uint8_t flag_tls_optional = 32;
+constexpr uint8_t plain_flags = flag_smtputf8 | flag_8bit | flag_hold | flag_no_bounce_copy;
+constexpr uint8_t tls_flags = flag_requiretls | flag_tls_optional;
+constexpr uint8_t all_flags = plain_flags | tls_flags;
 constexpr uint8_t all_notify = NotifyNever | NotifySuccess | NotifyFailure | NotifyDelay | NotifyExpanded;
 constexpr uint8_t all_trace = TraceVerify | TraceDelivery | TraceCache;
 constexpr size_t smallest_recipient = 3 * 4 + 1;
@@ -100,6 +107,14 @@ private:
     bool failed_ = false;
 };
 
+uint8_t flags_of(const Envelope& envelope)
+{
+    const int flags = (envelope.smtputf8 ? flag_smtputf8 : 0) | (envelope.body_8bit ? flag_8bit : 0) |
+                      (envelope.hold ? flag_hold : 0) | (envelope.no_bounce_copy ? flag_no_bounce_copy : 0) |
+                      (envelope.requiretls ? flag_requiretls : 0) | (envelope.tls_optional ? flag_tls_optional : 0);
+    return static_cast<uint8_t>(flags);
+}
+
 void read_recipients(FieldReader& reader, const EnvelopeLimits& limits, std::vector<Recipient>& into)
 {
     const uint64_t count = reader.number(4);
@@ -128,15 +143,14 @@ void encode(const Recipient& recipient, std::string& out)
 
 void encode(const Envelope& envelope, std::string& out)
 {
-    put_number(out, version, 1);
+    const uint8_t flags = flags_of(envelope);
+    put_number(out, (flags & tls_flags) != 0 ? tls_version : plain_version, 1);
     put_text(out, envelope.id);
     put_number(out, static_cast<uint64_t>(envelope.arrival_us), 8);
     put_text(out, envelope.sender);
     put_text(out, envelope.envid);
     put_number(out, static_cast<uint8_t>(envelope.ret), 1);
-    const int flags = (envelope.smtputf8 ? flag_smtputf8 : 0) | (envelope.body_8bit ? flag_8bit : 0) |
-                      (envelope.hold ? flag_hold : 0) | (envelope.no_bounce_copy ? flag_no_bounce_copy : 0);
-    put_number(out, static_cast<uint64_t>(flags), 1);
+    put_number(out, flags, 1);
     put_number(out, envelope.trace, 1);
     for (auto text : origin_texts)
         put_text(out, envelope.*text);
@@ -174,7 +188,8 @@ Result<uint64_t> encoded_size(const Envelope& envelope, const EnvelopeLimits& li
 Result<Envelope> decode_envelope(std::string_view bytes, const EnvelopeLimits& limits)
 {
     FieldReader reader(bytes, limits);
-    if (reader.number(1) != version)
+    const uint64_t version = reader.number(1);
+    if (version != plain_version && version != tls_version)
         return Error(ErrorKind::Corrupt, "envelope of an unknown version");
     Envelope envelope;
     envelope.id = reader.text();
@@ -185,11 +200,15 @@ Result<Envelope> decode_envelope(std::string_view bytes, const EnvelopeLimits& l
     if (ret > static_cast<uint8_t>(Return::Headers))
         reader.fail();
     envelope.ret = static_cast<Return>(ret);
-    const uint8_t flags = reader.bits(all_flags);
+    const uint8_t flags = reader.bits(version == plain_version ? plain_flags : all_flags);
+    if (version == tls_version && (flags & tls_flags) == 0)
+        reader.fail(); // one form for one envelope
     envelope.smtputf8 = flags & flag_smtputf8;
     envelope.body_8bit = flags & flag_8bit;
     envelope.hold = flags & flag_hold;
     envelope.no_bounce_copy = flags & flag_no_bounce_copy;
+    envelope.requiretls = flags & flag_requiretls;
+    envelope.tls_optional = flags & flag_tls_optional;
     envelope.trace = reader.bits(all_trace);
     for (auto text : origin_texts)
         envelope.*text = reader.text();

@@ -64,6 +64,8 @@ struct Envelope {
     bool body_8bit = false; // BODY=8BITMIME
     bool hold = false;
     bool no_bounce_copy = false;
+    bool requiretls = false;   // RFC 8689: nobody may pass it on without TLS and this demand
+    bool tls_optional = false; // RFC 8689 section 3: the header says TLS-Required: No; never with requiretls
     uint8_t trace = TraceNone;
 
     // Where it came from.

@@ -104,6 +104,17 @@ private:
 
 } // namespace
 
+size_t field_name_length(std::string_view line)
+{
+    size_t length = 0;
+    while (length < line.size() && line[length] > ' ' && line[length] < 0x7f && line[length] != ':')
+        ++length;
+    size_t colon = length;
+    while (colon < line.size() && ascii::is_blank(line[colon]))
+        ++colon;
+    return colon < line.size() && line[colon] == ':' ? length : 0;
+}
+
 ContentType parse_content_type(std::string_view body)
 {
     FieldScanner scanner(body);

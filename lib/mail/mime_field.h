@@ -1,11 +1,17 @@
-// The two header fields that say how a MIME part is built (RFC 2045 sections 5 and 6). Pure; never fails: what
-// cannot be understood leaves the defaults. Folded lines, comments and quoted strings are taken as they come.
+// Header fields: where the name of one ends, and the two that say how a MIME part is built (RFC 2045 sections 5 and
+// 6). Pure; never fails: what cannot be understood leaves the defaults. Folded lines, comments and quoted strings are
+// taken as they come.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace posthouse::mail {
+
+// RFC 5322 section 2.2, with the blanks before the colon that old software writes (section 4.5). The length of the
+// name, or 0 when the line is no header field.
+size_t field_name_length(std::string_view line);
 
 class ContentType {
 public:

@@ -21,21 +21,6 @@ std::string_view without_line_end(std::string_view line)
 
 constexpr size_t longest_name = 998; // of a header field: RFC 5322 section 2.1.1 leaves no room for more
 
-enum class Match : unsigned char { None, Begins, Is, Closes };
-
-// RFC 2046 section 5.1.1: blanks may follow a boundary. More than blanks is no clean delimiter, but one has
-// to reckon with readers who take it for one.
-Match match_boundary(std::string_view line, std::string_view boundary)
-{
-    line.remove_prefix(2); // "--"
-    if (!line.starts_with(boundary))
-        return Match::None;
-    const std::string_view rest = ascii::trim(line.substr(boundary.size()));
-    if (rest.empty())
-        return Match::Is;
-    return rest.starts_with("--") ? Match::Closes : Match::Begins;
-}
-
 } // namespace
 
 void SevenBitConverter::append(std::string_view content, std::string& out)
@@ -115,29 +100,18 @@ void SevenBitConverter::take_line_start(std::string_view piece, bool ends_line, 
 // True when the line is a boundary of what encloses this part, the innermost first; then it has been passed on.
 bool SevenBitConverter::take_boundary(std::string_view line, std::string& out)
 {
-    const std::string_view text = without_line_end(line.substr(0, most_held()));
-    size_t found = enclosing_.size();
-    Match how = Match::None;
-    for (size_t at = enclosing_.size(); at-- > 0 && how <= Match::Begins;) {
-        const Match match = match_boundary(text, enclosing_[at].boundary);
-        if (match > how) {
-            how = match;
-            found = at;
-        }
-    }
-    if (how == Match::None)
+    const BoundaryStack::Hit hit = enclosing_.match(line);
+    if (!hit.found())
         return false;
     if (state_ == State::Header)
         end_header(false, out);
     encoder_ = QuotedPrintableEncoder();
     out.append(line);
-    if (how == Match::Closes) {
-        enclosing_.erase(enclosing_.begin() + static_cast<std::ptrdiff_t>(found), enclosing_.end());
+    const bool digest = enclosing_.leave(hit);
+    if (hit.closes())
         state_ = State::Plain; // an epilogue
-    } else {
-        enclosing_.erase(enclosing_.begin() + static_cast<std::ptrdiff_t>(found) + 1, enclosing_.end());
-        begin_header(enclosing_.back().digest);
-    }
+    else
+        begin_header(digest);
     field_is_cut_ = !line.ends_with('\n'); // what is left of this line is nothing to look at
     return true;
 }
@@ -235,7 +209,7 @@ SevenBitConverter::State SevenBitConverter::enter_body(std::string& out)
         return State::Encoded;
     }
     const bool can_enter = multipart ? type_.subtype != "signed" && !type_.boundary.empty() : type_.subtype == "rfc822";
-    if (!can_enter || !identity_ || enclosing_.size() >= limits_.nesting) {
+    if (!can_enter || !identity_ || enclosing_.depth() >= limits_.nesting) {
         out.append(field);
         return State::Plain;
     }
@@ -243,7 +217,7 @@ SevenBitConverter::State SevenBitConverter::enter_body(std::string& out)
         out.append("Content-Transfer-Encoding: 7bit\r\n");
     if (!multipart)
         return State::Header;
-    enclosing_.emplace_back(type_.boundary.substr(0, limits_.boundary), type_.subtype == "digest");
+    enclosing_.push_multipart(type_.boundary, type_.subtype == "digest");
     return State::Plain;
 }
 

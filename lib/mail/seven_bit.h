@@ -9,13 +9,13 @@
 // nested deeper than the limit.
 #pragma once
 
+#include "lib/mail/mime_boundary.h"
 #include "lib/mail/mime_field.h"
 #include "lib/mail/quoted_printable.h"
 
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace posthouse::mail {
 
@@ -28,22 +28,15 @@ struct SevenBitLimits {
 
 class SevenBitConverter {
 public:
-    explicit SevenBitConverter(const SevenBitLimits& limits = SevenBitLimits()) : limits_(limits) {}
+    explicit SevenBitConverter(const SevenBitLimits& limits = SevenBitLimits()) : limits_(limits), enclosing_(limits.boundary) {}
 
     void append(std::string_view content, std::string& out);
     void finish(std::string& out);
 
 private:
     enum class State : unsigned char { Header, Plain, Encoded };
-    class Enclosing {
-    public:
-        Enclosing(std::string its_boundary, bool is_digest) : boundary(std::move(its_boundary)), digest(is_digest) {}
-        std::string boundary;
-        bool digest; // RFC 2046 section 5.1.5: its parts are messages when they say nothing
-    };
-
     // Enough of a line to know a boundary, or a whole line of ordinary length.
-    size_t most_held() const { return limits_.boundary + 1024; }
+    size_t most_held() const { return enclosing_.line_length(); }
     void take(std::string_view piece, bool ends_line, std::string& out);
     void take_line_start(std::string_view piece, bool ends_line, std::string& out);
     bool take_boundary(std::string_view line, std::string& out);
@@ -58,7 +51,7 @@ private:
     State state_ = State::Header;
     bool in_line_ = false; // the line before the next piece has begun
     std::string held_;     // the begin of a line whose end has not come
-    std::vector<Enclosing> enclosing_;
+    BoundaryStack enclosing_;
     QuotedPrintableEncoder encoder_;
 
     // Of the header that is being read.

@@ -2,6 +2,7 @@
 #include "lib/queue/header_scanner.h"
 
 #include "lib/base/ascii.h"
+#include "lib/mail/mime_field.h"
 
 #include <algorithm>
 
@@ -10,19 +11,6 @@ namespace posthouse::queue {
 namespace {
 
 constexpr size_t npos = std::string_view::npos;
-
-// RFC 5322 section 2.2, with the blanks before the colon that old software writes (section 4.5). The
-// length of the name, or 0 when the line is no header field.
-size_t field_name_length(std::string_view line)
-{
-    size_t length = 0;
-    while (length < line.size() && line[length] > ' ' && line[length] < 0x7f && line[length] != ':')
-        ++length;
-    size_t colon = length;
-    while (colon < line.size() && ascii::is_blank(line[colon]))
-        ++colon;
-    return colon < line.size() && line[colon] == ':' ? length : 0;
-}
 
 bool is_mailbox_line(std::string_view line)
 {
@@ -153,7 +141,7 @@ HeaderItem HeaderScanner::next()
     first_line_ = false;
     if (mailbox_line)
         return take(HeaderItem::Kind::MailboxLine, line_end);
-    const size_t name_length = field_name_length(line);
+    const size_t name_length = mail::field_name_length(line);
     if (name_length == 0)
         return take(HeaderItem::Kind::End, position_);
     const size_t end = line_end == npos ? npos : find_field_end();

@@ -1,33 +1,19 @@
 // What happens once to each message on its way in, see intake.h: envelope and headers are rewritten, missing headers
 // added, recipients expanded. For smtpd, pickup, forwarded mail and bounces; writes into a NewMessage, and nowhere else.
-#include "lib/queue/intake.h"
+#include "lib/queue/intake_impl.h"
 
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
-#include "lib/mail/address_list.h"
-#include "lib/mail/date.h"
-#include "lib/queue/header_scanner.h"
-#include "lib/queue/intake_tables.h"
+#include "lib/mail/mime_field.h"
 #include "lib/queue/queue_file.h"
 #include "lib/table/list_items.h"
 
-#include <optional>
 #include <utility>
 
 namespace posthouse::queue {
 
 namespace {
-
-// The header fields that intake takes notice of.
-enum Seen : unsigned {
-    SeenNone = 0,
-    SeenReceived = 1,
-    SeenMessageId = 2,
-    SeenDate = 4,
-    SeenFrom = 8,
-    SeenVisibleRecipient = 16,
-};
 
 struct KnownField {
     std::string_view name;
@@ -36,6 +22,7 @@ struct KnownField {
 constexpr KnownField known_fields[] = {
     {"received", SeenReceived}, {"message-id", SeenMessageId}, {"date", SeenDate},
     {"from", SeenFrom},         {"to", SeenVisibleRecipient},  {"cc", SeenVisibleRecipient},
+    {"tls-required", SeenTlsRequired},
 };
 
 Seen find_known(std::string_view name)
@@ -46,8 +33,6 @@ Seen find_known(std::string_view name)
     return SeenNone;
 }
 
-constexpr std::string_view resent_prefix = "Resent-";
-
 // A field's body as one line.
 std::string unfolded(std::string_view body)
 {
@@ -56,18 +41,6 @@ std::string unfolded(std::string_view body)
         if (c != '\r' && c != '\n')
             line.push_back(c);
     return line;
-}
-
-// RFC 5322 section 3.2.2: parentheses and backslashes inside of a comment.
-std::string as_comment(std::string_view text)
-{
-    std::string comment;
-    for (const char c : text) {
-        if (c == '(' || c == ')' || c == '\\')
-            comment.push_back('\\');
-        comment.push_back(ascii::is_control(c) ? ' ' : c);
-    }
-    return comment;
 }
 
 // Whatever way an address came: more than one word is never sent on.
@@ -97,47 +70,6 @@ int reply_code_for(const Error& error)
     return error.dsn() == "5.3.4" ? 552 : 554;
 }
 
-struct Intake::Impl {
-    Impl(IntakeTables::Impl& the_tables, std::unique_ptr<NewMessage> the_message, RewriteContext the_context,
-         AddressMappings the_mappings)
-        : tables(the_tables), message(std::move(the_message)), context(the_context), mappings(the_mappings),
-          rewrites_headers(tables.rewriter->rewrites_headers(context)), scanner(tables.header_size_limit)
-    {
-    }
-
-    IntakeTables::Impl& tables;
-    std::unique_ptr<NewMessage> message;
-    const RewriteContext context;
-    const AddressMappings mappings;
-    const bool rewrites_headers;
-    HeaderScanner scanner;
-
-    std::optional<Error> failure;
-    uint64_t received = 0;
-    bool in_body = false;
-    bool line_open = false;    // the last byte was no line end
-    bool dropping = false;     // the long field at hand
-    bool is_resent = false;
-    unsigned seen = SeenNone;        // among the plain fields
-    unsigned resent_seen = SeenNone; // among the Resent- ones
-    int hops = 0;
-    std::string sender, full_name;
-    std::string ready; // to go out before what comes next: prepended, replaced or added fields
-    smtp::ContentFacts ready_facts; // of all that went through `ready`
-
-    Task<Result<void>> content(std::string_view piece);
-    Task<Result<void>> scan();
-    Task<Result<void>> emit(std::string_view text);
-    Task<Result<void>> end_headers(std::string_view run, std::string_view separator);
-    Task<Result<bool>> keep_field(const HeaderItem& item, std::string& instead);
-    Task<Result<void>> add_missing_fields();
-    Task<Result<void>> add_from(std::string_view prefix);
-    void log_message_id(std::string_view id, bool resent) const;
-    Result<void> note_field(const HeaderItem& item);
-    bool is_dropped(std::string_view name) const;
-    Error remember(Error error);
-};
-
 Error Intake::Impl::remember(Error error)
 {
     failure = error;
@@ -155,8 +87,10 @@ Task<Result<void>> Intake::Impl::content(std::string_view piece)
         co_return remember(Error(ErrorKind::Permanent, "5.3.4", "Error: message file too big"));
     line_open = piece.back() != '\n';
     Result<void> done;
+    if (check && check->discards())
+        co_return done;
     if (in_body) {
-        done = co_await message->append(piece);
+        done = co_await pass_body(piece);
     } else {
         scanner.feed(piece);
         done = co_await scan();
@@ -193,7 +127,7 @@ Task<Result<void>> Intake::Impl::scan()
         if (item.kind == HeaderItem::Kind::End)
             co_return co_await end_headers(run, item.text);
         std::string instead;
-        auto kept = co_await keep_field(item, instead);
+        auto kept = co_await check_item(item, instead);
         if (!kept)
             co_return std::move(kept.error());
         if (*kept) {
@@ -215,8 +149,37 @@ bool Intake::Impl::is_dropped(std::string_view name) const
     return false;
 }
 
+// header_checks first; what they leave goes the way of all fields.
+Task<Result<bool>> Intake::Impl::check_item(const HeaderItem& item, std::string& instead)
+{
+    const bool is_field = item.kind == HeaderItem::Kind::Field || item.kind == HeaderItem::Kind::LongField;
+    if (!check || !is_field)
+        co_return co_await keep_item(item, instead);
+    std::string replacement;
+    auto fate = co_await check->field(item.text, item.name_length, instead, replacement);
+    if (!fate)
+        co_return std::move(fate.error());
+    const bool replaced = *fate == ContentCheck::Fate::Replaced;
+    if (*fate == ContentCheck::Fate::Gone) {
+        dropping = true;
+        hops += ascii::equal(item.name(), "received"); // a loop is no shorter for that
+        co_return false;
+    }
+    HeaderItem field = item;
+    if (replaced) {
+        field = HeaderItem(HeaderItem::Kind::Field, replacement);
+        field.name_length = mail::field_name_length(replacement);
+    }
+    auto kept = co_await keep_item(field, instead);
+    dropping = dropping || replaced; // the rest of a long one
+    if (!kept || !*kept || (!replaced && instead.empty()))
+        co_return kept;
+    instead.append(field.text);
+    co_return false;
+}
+
 // Whether the item stays as it is; if not, `instead` takes its place.
-Task<Result<bool>> Intake::Impl::keep_field(const HeaderItem& item, std::string& instead)
+Task<Result<bool>> Intake::Impl::keep_item(const HeaderItem& item, std::string& instead)
 {
     if (item.kind == HeaderItem::Kind::MailboxLine) {
         append_to(instead, "X-Mailbox-Line: ", item.text);
@@ -250,6 +213,8 @@ Result<void> Intake::Impl::note_field(const HeaderItem& item)
     const Seen kind = find_known(name);
     is_resent = is_resent || resent;
     (resent ? resent_seen : seen) |= kind;
+    if (kind == SeenTlsRequired && !resent && ascii::equal(unfolded(item.body()), "No"))
+        tls_optional = tables.tls_required;
     if (kind == SeenMessageId)
         log_message_id(unfolded(item.body()), resent);
     if (kind == SeenReceived && !resent && ++hops > tables.hopcount_limit)
@@ -257,59 +222,16 @@ Result<void> Intake::Impl::note_field(const HeaderItem& item)
     return {};
 }
 
-void Intake::Impl::log_message_id(std::string_view id, bool resent) const
-{
-    log::info(message->id(), resent ? ": resent-message-id=" : ": message-id=", id);
-}
-
-// Message-Id, Date and From of a message that a local program wrote without them. When it is a resent
-// message, these are its Resent- fields (RFC 5322 section 3.6.6).
-Task<Result<void>> Intake::Impl::add_missing_fields()
-{
-    const unsigned has = is_resent ? resent_seen : seen;
-    const std::string_view prefix = is_resent ? resent_prefix : std::string_view();
-    const int64_t arrival = message->arrival_us();
-    if (!(has & SeenMessageId)) {
-        const std::string id = cat('<', mail::compact_utc_time(arrival), '.', message->id(), '@', tables.hostname, '>');
-        append_to(ready, prefix, "Message-Id: ", id, "\r\n");
-        log_message_id(id, is_resent);
-    }
-    if (!(has & SeenDate))
-        append_to(ready, prefix, "Date: ", mail::format_date(arrival), "\r\n");
-    if (!(has & SeenFrom))
-        CO_CHECK(co_await add_from(prefix));
-    const std::string& undisclosed = tables.undisclosed_recipients_header;
-    if (!((seen | resent_seen) & SeenVisibleRecipient) && undisclosed.find(':') != std::string::npos)
-        append_to(ready, undisclosed, "\r\n");
-    co_return Result<void>();
-}
-
-Task<Result<void>> Intake::Impl::add_from(std::string_view prefix)
-{
-    std::string address = tables.mailer_daemon;
-    if (!sender.empty()) {
-        auto rewritten = co_await tables.rewriter->rewrite(sender, AddressRole::EnvelopeSender);
-        if (!rewritten)
-            co_return std::move(rewritten.error());
-        address = std::move(*rewritten);
-    }
-    if (sender.empty() || full_name.empty())
-        append_to(ready, prefix, "From: ", address, "\r\n");
-    else if (tables.obsolete_from)
-        append_to(ready, prefix, "From: ", address, " (", as_comment(full_name), ")\r\n");
-    else
-        append_to(ready, prefix, "From: ", mail::quote_phrase(full_name), " <", address, ">\r\n");
-    co_return Result<void>();
-}
-
 Task<Result<void>> Intake::Impl::end_headers(std::string_view run, std::string_view separator)
 {
     in_body = true;
+    if (check)
+        check->end_header();
     const std::string_view body = scanner.rest();
     const bool adds = rewrites_headers || tables.always_add_missing_headers;
     if (!adds && !(seen & SeenMessageId))
         log_message_id("<>", false);
-    if (!adds && !separator.empty()) {
+    if (!adds && !separator.empty() && !check) {
         // The usual case: the last fields, the empty line and the body behind it lie in one piece.
         const char* begin = run.empty() ? separator.data() : run.data();
         const std::string_view all(begin, run.size() + separator.size() + body.size());
@@ -320,7 +242,29 @@ Task<Result<void>> Intake::Impl::end_headers(std::string_view run, std::string_v
         CO_CHECK(co_await add_missing_fields());
     if (!separator.empty() || !body.empty())
         ready.append("\r\n");
-    co_return co_await emit(body);
+    CO_CHECK(co_await emit(std::string_view()));
+    co_return co_await pass_body(body);
+}
+
+Task<Result<void>> Intake::Impl::pass_body(std::string_view piece)
+{
+    if (piece.empty())
+        co_return Result<void>();
+    if (!check || !check->reads_body())
+        co_return co_await message->append(piece);
+    std::string checked;
+    CO_CHECK(co_await check->body(piece, checked));
+    co_return co_await message->append(checked);
+}
+
+Task<Result<void>> Intake::Impl::end_body()
+{
+    if (!check)
+        co_return Result<void>();
+    std::string rest;
+    CO_CHECK(co_await check->end_body(rest));
+    ready_facts.merge(check->added_facts());
+    co_return co_await message->append(rest);
 }
 
 Intake::Intake(IntakeTables& tables, std::unique_ptr<NewMessage> message, RewriteContext context,
@@ -344,6 +288,13 @@ void Intake::prepend(std::string_view headers)
     impl_->ready.append(headers);
 }
 
+void Intake::examine(ContentRules& rules, ContentOrigin origin)
+{
+    impl_->check = std::make_unique<ContentCheck>(rules, id(), std::move(origin));
+}
+
+const ContentCheck* Intake::check() const { return impl_->check.get(); }
+
 void Intake::set_sender(std::string_view sender, std::string_view full_name)
 {
     impl_->sender = sender;
@@ -355,7 +306,7 @@ Task<Result<void>> Intake::content(std::string_view piece)
     return impl_->content(piece);
 }
 
-Task<Result<IntakeResult>> Intake::finish(mail::Envelope envelope, smtp::ContentFacts facts, Deadline deadline)
+Task<Result<void>> Intake::end_content()
 {
     if (impl_->line_open)
         CO_CHECK(co_await content("\r\n"));
@@ -365,9 +316,24 @@ Task<Result<IntakeResult>> Intake::finish(mail::Envelope envelope, smtp::Content
         impl_->scanner.finish();
         CO_CHECK(co_await impl_->scan());
     }
+    co_return co_await impl_->end_body();
+}
+
+Task<Result<IntakeResult>> Intake::finish(mail::Envelope envelope, smtp::ContentFacts facts, Deadline deadline)
+{
+    CO_CHECK(co_await end_content());
+    AddressMappings mappings = impl_->mappings;
+    if (const ContentCheck* checked = check()) {
+        if (checked->discards())
+            co_return IntakeResult(id(), 0, 0);
+        checked->apply_to(envelope);
+        if (checked->redirects())
+            mappings = AddressMappings::Skip;
+    }
     facts.merge(impl_->ready_facts);
-    CO_CHECK(co_await impl_->tables.rewrite_envelope(envelope, impl_->mappings));
+    CO_CHECK(co_await impl_->tables.rewrite_envelope(envelope, mappings));
     envelope.rewrite_context = to_text(impl_->context);
+    envelope.tls_optional = impl_->tls_optional && !envelope.requiretls; // RFC 8689 section 4.1
     CO_CHECK(check_addresses(envelope));
     CO_CHECK(check_envelope(envelope)); // else what is acknowledged now would be damage to its reader
     const size_t count = envelope.recipients.size();

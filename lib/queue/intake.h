@@ -30,6 +30,9 @@
 
 namespace posthouse::queue {
 
+class ContentCheck;
+class ContentOrigin;
+class ContentRules;
 class Expander;
 
 // Tables and settings of one process; opened before it gives its privileges up. Outlives its Intakes.
@@ -80,13 +83,22 @@ public:
     // Whole header lines with CRLF, put before the content as they are. Before content().
     void prepend(std::string_view headers);
 
+    // Has header and body looked at; before content(). `rules` outlives the Intake.
+    void examine(ContentRules& rules, ContentOrigin origin);
+    // Null without examine(). Knows the reply when its Error has ended the message.
+    const ContentCheck* check() const;
+
     // For the From: of a message that has none; before content(). Without it, the null sender.
     void set_sender(std::string_view sender, std::string_view full_name);
 
     Task<Result<void>> content(std::string_view piece);
 
+    // After the last piece: all of what will be queued has gone to the NewMessage then. For who keeps that back and looks
+    // at the whole of it; finish() does it, too.
+    Task<Result<void>> end_content();
+
     // Ends the headers if there was no body, rewrites and expands the envelope, adds the bcc recipients,
-    // and commits. A recipient's `original` is filled in when empty; envelope.id and arrival are set.
+    // and commits; a message that a check wants to DISCARD is dropped, and nothing else is said of that. A recipient's `original` is filled in when empty; envelope.id and arrival are set.
     Task<Result<IntakeResult>> finish(mail::Envelope envelope, smtp::ContentFacts facts, Deadline deadline);
 
 private:

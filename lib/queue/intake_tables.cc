@@ -41,6 +41,7 @@ Result<void> IntakeTables::Impl::open(const config::Config& config, const table:
     undisclosed_recipients_header = config.text("undisclosed_recipients_header");
     keep_original = config.boolean("enable_original_recipient");
     always_bcc = config.text("always_bcc");
+    tls_required = config.boolean("tls_required_enable");
     obsolete_from = config.text("header_from_format") == "obsolete";
 
     auto new_rewriter = Rewriter::open(config, context);
@@ -71,10 +72,8 @@ Result<void> IntakeTables::Impl::open(const config::Config& config, const table:
 Task<Result<void>> IntakeTables::Impl::find_copy(table::AddressMaps& maps, std::string address,
                                                  std::vector<std::string>& copies)
 {
-    if (maps.empty())
+    if (maps.empty() || address.empty()) // a bounce is nobody's
         co_return Result<void>();
-    if (address.empty())
-        address = "<>";
     auto found = co_await maps.find(std::move(address));
     if (!found)
         co_return std::move(found.error());

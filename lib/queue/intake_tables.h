@@ -29,6 +29,7 @@ struct IntakeTables::Impl {
     std::string mailer_daemon; // completed: From: of a message with the null sender
     bool keep_original = true; // enable_original_recipient
     std::string always_bcc;
+    bool tls_required = true; // tls_required_enable
     bool obsolete_from = false; // header_from_format: the name behind the address
 
     std::unique_ptr<Rewriter> rewriter;

@@ -2,6 +2,8 @@
 noinst_LIBRARIES += lib/queue/libqueue.a
 lib_queue_libqueue_a_SOURCES = \
 	%reldir%/address_text.cc %reldir%/address_text.h \
+	%reldir%/content_action.cc %reldir%/content_action.h \
+	%reldir%/content_checks.cc %reldir%/content_checks.h \
 	%reldir%/content_info.h \
 	%reldir%/content_reader.cc %reldir%/content_reader.h \
 	%reldir%/control_protocol.cc %reldir%/control_protocol.h \
@@ -11,7 +13,8 @@ lib_queue_libqueue_a_SOURCES = \
 	%reldir%/drop_listing.cc %reldir%/drop_listing.h \
 	%reldir%/expansion.cc %reldir%/expansion.h \
 	%reldir%/header_scanner.cc %reldir%/header_scanner.h \
-	%reldir%/intake.cc %reldir%/intake.h \
+	%reldir%/intake.cc %reldir%/intake.h %reldir%/intake_impl.h \
+	%reldir%/intake_fields.cc \
 	%reldir%/intake_tables.cc %reldir%/intake_tables.h \
 	%reldir%/lease_desk.cc %reldir%/lease_desk.h \
 	%reldir%/lease_protocol.cc %reldir%/lease_protocol.h \
@@ -20,6 +23,7 @@ lib_queue_libqueue_a_SOURCES = \
 	%reldir%/log_outcome.cc %reldir%/log_outcome.h \
 	%reldir%/mark_journal.cc %reldir%/mark_journal.h \
 	%reldir%/new_message.h \
+	%reldir%/override_options.cc %reldir%/override_options.h \
 	%reldir%/own_addresses.cc %reldir%/own_addresses.h \
 	%reldir%/protocol_codec.cc %reldir%/protocol_codec.h \
 	%reldir%/queue.cc %reldir%/queue.h \

@@ -75,19 +75,21 @@ Result<UniqueFd> open_journal(const std::string& path, uint64_t size)
     return file;
 }
 
+// In pieces: memory for the whole of it would stay with the process.
 Result<void> read_facts(int fd, KnownFacts& into)
 {
-    struct stat status {};
-    if (::fstat(fd, &status) != 0)
-        return Error::system("fstat mark journal", errno);
-    std::string bytes(static_cast<size_t>(std::min<uint64_t>(static_cast<uint64_t>(status.st_size), largest_journal)), '\0');
-    const auto got = pread_full(fd, bytes.data(), bytes.size(), 0);
-    if (!got)
-        return Error(got.error()).within("mark journal");
+    std::string bytes(2048 * fact_size, '\0');
     Fact fact;
-    for (size_t at = 0; at + fact_size <= *got; at += fact_size) {
-        if (decode_fact(std::string_view(bytes).substr(at, fact_size), fact))
-            into.add(fact);
+    for (uint64_t from = 0; from < largest_journal; from += bytes.size()) {
+        const auto got = pread_full(fd, bytes.data(), bytes.size(), from);
+        if (!got)
+            return Error(got.error()).within("mark journal");
+        for (size_t at = 0; at + fact_size <= *got; at += fact_size) {
+            if (decode_fact(std::string_view(bytes).substr(at, fact_size), fact))
+                into.add(fact);
+        }
+        if (*got < bytes.size())
+            break;
     }
     return Result<void>();
 }

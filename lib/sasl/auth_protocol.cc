@@ -211,6 +211,8 @@ Secret auth_line(uint32_t id, const AuthRequest& request)
         append_to(line, "\trport=", request.remote_port);
     if (request.secured)
         line += "\tsecured";
+    if (!request.certificate_user.empty())
+        append_to(line, "\tvalid-client-cert\tcert_username=", escape(request.certificate_user));
     if (request.initial) {
         line.reserve(line.size() + request.initial->reveal().size() + 8); // no copy is left behind
         append_to(line, "\tresp=", request.initial->reveal());

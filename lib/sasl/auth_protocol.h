@@ -91,6 +91,7 @@ public:
     std::string local_address, remote_address; // "" when not known
     uint16_t local_port = 0, remote_port = 0;  // 0: not known
     bool secured = false;                      // TLS
+    std::string certificate_user;              // whom a valid certificate of the client names; "": nobody
     std::optional<Secret> initial;             // base64; absent: the mechanism begins with a challenge
 };
 

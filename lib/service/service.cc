@@ -96,6 +96,7 @@ public:
             listeners_.push_back(first_listener_fd + static_cast<int>(i));
         for (const int fd : listeners_)
             ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+        take_shared_memory();
         const size_t descriptors = open_files_limit();
         most_sessions_ = spec.sessions_per_process ? spec.sessions_per_process : default_sessions;
         most_sessions_ = std::min(most_sessions_, descriptors > 4 * spare_descriptors ? (descriptors - spare_descriptors) / 2
@@ -125,6 +126,7 @@ public:
             log::panic("the resolver is used, but not in the Spec");
         return *resolver_;
     }
+    int shared_memory() const override { return shared_memory_fd_; }
     void retire() override
     {
         if (!draining_)
@@ -143,6 +145,7 @@ public:
     bool privileged() const override { return privileged_; }
 
 private:
+    void take_shared_memory();
     Task<void> accept_from(int listener, size_t index);
     Task<void> one_session(UniqueFd connection, net::SocketAddress peer, size_t index);
     Task<void> listen_to_master();
@@ -163,6 +166,7 @@ private:
     const Spec& spec_;
     std::vector<int> listeners_;
     int status_fd_;
+    int shared_memory_fd_ = -1;
     bool privileged_;
     Duration stop_deadline_;
     std::optional<gid_t> work_group_; // of who may give an agent work; none when all are one ordinary user
@@ -186,6 +190,18 @@ private:
     TaskGroup accepting_;
     TaskGroup sessions_;
 };
+
+// Master has put it behind the status socket. A program that has no use for it does not keep it.
+void Runner::take_shared_memory()
+{
+    const int fd = status_fd_ + 1;
+    if (::fcntl(fd, F_GET_SEALS) < 0)
+        return;
+    if (spec_.shared_memory)
+        shared_memory_fd_ = ::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
+    else
+        ::close(fd);
+}
 
 int Runner::serve(Program& program)
 {
@@ -439,7 +455,10 @@ Result<void> give_up_privileges(const Spec& spec, const CommandLine& line, const
         runner.now_unprivileged();
     }
     limit_process(spec.core_bytes, !keep);
-    auto sandbox = enter_sandbox(spec.sandbox, allowed_paths(spec, config, new_root));
+    Sandbox powers = spec.sandbox;
+    if (powers.dns_when && config.text(powers.dns_when).empty())
+        powers.dns = false;
+    auto sandbox = enter_sandbox(powers, allowed_paths(spec, config, new_root));
     if (!sandbox)
         return std::move(sandbox.error());
     log::debug("uid ", ::getuid(), new_root.empty() ? "" : ", chroot", ", ", *sandbox);

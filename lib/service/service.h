@@ -56,6 +56,7 @@ struct Sandbox {
     bool enabled = true;     // false: for programs that must exec as others (local's root part)
     bool tcp_connect = false; // outgoing connections to other hosts (DNS over UDP and TCP: dns)
     bool dns = false;
+    const char* dns_when = nullptr; // ... but only when this parameter is not empty
     bool exec = false;       // fork and exec
     bool files = false;      // any file that the uid may open (paths is ignored)
     PathRight paths[6] = {}; // files it may open, when not `files`
@@ -71,6 +72,7 @@ struct Spec {
     bool gives_work = false;          // qmgr: also has the group setgid_group, by which agents know it
     bool exclusive = false;           // one process at a time: qmgr, pickup
     bool resolver = false;            // Context::resolver() will be used
+    bool shared_memory = false;       // so will Context::shared_memory()
     const char* host_lookup = nullptr; // the parameter that says "dns", "native"; null: both
     bool idle_exit = true;            // after max_idle without a session
     Sandbox sandbox = {};
@@ -91,6 +93,9 @@ public:
 
     // Spec::resolver must be set. Created from main.cf before the privileges drop.
     virtual net::Resolver& resolver() = 0;
+    // Memory that all processes of this service have in common, from the start of master to its end: a memfd, of which
+    // the first to use it makes what it needs. -1 when there is none.
+    virtual int shared_memory() const = 0;
     // Stop accepting, let sessions finish, exit 0: a table was replaced. Master starts a new process.
     virtual void retire() = 0;
     // No new session will be accepted (retire, reload, stop).

@@ -21,7 +21,7 @@ enum class MasterSays : char {
     Stop = 'S', // finish what is under way, begin nothing new, leave
 };
 
-constexpr int first_listener_fd = 3; // the listening sockets, then the status socket
+constexpr int first_listener_fd = 3; // the listening sockets, the status socket, the service's memory
 
 // A child's command line, in this order:
 //   PROGRAM -c DIR -n SERVICE [-z] [-u] -s LISTENERS [-o name=value]... [--] ARGUMENT...

@@ -97,6 +97,14 @@ std::optional<Reply> take_smtputf8(const Parameter& parameter, MailCommand& into
     return std::nullopt;
 }
 
+std::optional<Reply> take_requiretls(const Parameter& parameter, MailCommand& into)
+{
+    if (parameter.has_value)
+        return syntax("Bad REQUIRETLS parameter syntax");
+    into.requiretls = true;
+    return std::nullopt;
+}
+
 std::optional<Reply> take_ret(const Parameter& parameter, MailCommand& into)
 {
     if (into.ret != mail::Return::Unspecified)
@@ -139,6 +147,7 @@ constexpr MailParameter mail_parameters[] = {
     {"SIZE", &GrammarOptions::size, take_size},         {"BODY", &GrammarOptions::eight_bit, take_body},
     {"SMTPUTF8", &GrammarOptions::smtputf8, take_smtputf8}, {"RET", &GrammarOptions::dsn, take_ret},
     {"ENVID", &GrammarOptions::dsn, take_envid},        {"AUTH", &GrammarOptions::auth, take_auth},
+    {"REQUIRETLS", &GrammarOptions::requiretls, take_requiretls},
 };
 
 std::optional<Reply> take_mail_parameter(const Parameter& parameter, const GrammarOptions& options,

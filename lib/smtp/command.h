@@ -23,6 +23,7 @@ struct GrammarOptions {
     bool eight_bit = true;
     bool smtputf8 = true;
     bool dsn = true;
+    bool requiretls = false; // RFC 8689: within TLS alone
     bool auth = true; // AUTH= is taken (and ignored by those who do not trust it)
 };
 
@@ -34,6 +35,7 @@ struct MailCommand {
     std::optional<uint64_t> size;
     Body body = Body::Unspecified;
     bool smtputf8 = false;
+    bool requiretls = false;
     mail::Return ret = mail::Return::Unspecified;
     std::string envid; // decoded
     std::optional<std::string> auth; // decoded; "<>" is kept as it is

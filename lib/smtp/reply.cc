@@ -26,8 +26,9 @@ size_t digits_at(std::string_view text, size_t from)
     return count <= 3 ? count : 0;
 }
 
-// The length of an enhanced status code of `code_class` at the start of `text` (RFC 2034 section 4), or 0.
-size_t dsn_length(std::string_view text, char code_class)
+} // namespace
+
+size_t enhanced_code_length(std::string_view text, char code_class)
 {
     if (text.size() < 5 || text[0] != code_class || text[1] != '.')
         return 0;
@@ -41,8 +42,6 @@ size_t dsn_length(std::string_view text, char code_class)
         return 0;
     return end;
 }
-
-} // namespace
 
 Reply& Reply::add(std::string_view line)
 {
@@ -101,7 +100,7 @@ Result<bool> ReplyParser::line(std::string_view line)
     const bool last = line.size() == 3 || line[3] == ' ';
     reply_.code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
     std::string_view text = line.substr(line.size() == 3 ? 3 : 4);
-    if (const size_t length = dsn_length(text, line[0])) {
+    if (const size_t length = enhanced_code_length(text, line[0])) {
         reply_.dsn = text.substr(0, length);
         text.remove_prefix(std::min(length + 1, text.size()));
     }

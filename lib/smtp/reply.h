@@ -9,6 +9,9 @@
 
 namespace posthouse::smtp {
 
+// The length of an enhanced status code of `code_class` ('2', '4' or '5') at the start of `text` (RFC 2034 section 4), or 0.
+size_t enhanced_code_length(std::string_view text, char code_class);
+
 class Reply {
 public:
     // Reply(550, "5.1.1", "<x@y>: User unknown"); dsn may be empty (EHLO, 220, 354, 334).

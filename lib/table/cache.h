@@ -10,11 +10,12 @@
 //   mapped, so that a file cut short is a short read and no SIGBUS; no offset is taken from the file without a check;
 // - a change of one key is one locked page, read, changed and written: a process that is killed leaves the old page or
 //   the new one, and its lock goes with it; one that is stopped keeps others from changing that page only, and they
-//   wait for it for a millisecond.
+//   wait for it for a few milliseconds.
 // Nothing is ever synced: after a power cut each page is one of its versions, or empty.
 //
 // Opened as root or not, before privileges drop; works by its descriptor alone afterwards (chroot, Landlock, seccomp).
-// Calls are synchronous system calls on cached pages: 1 to 3 microseconds. They may be made on the loop's thread.
+// Calls are synchronous system calls on cached pages, four for a change and one for a look: some microseconds, as with
+// LMDB that does not sync. They may be made on the loop's thread.
 // One object serves one thread.
 #pragma once
 

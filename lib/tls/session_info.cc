@@ -5,6 +5,8 @@
 #include "lib/base/cat.h"
 #include "lib/tls/read_session.h"
 
+#include <optional>
+
 namespace posthouse::tls {
 
 namespace {
@@ -21,6 +23,17 @@ std::string harmless(std::string_view text)
     return clean;
 }
 
+std::optional<std::string> text_of(const X509_NAME* name, int entry)
+{
+    unsigned char* utf8 = nullptr;
+    const int size = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, entry)));
+    const BytesPtr owned(utf8);
+    if (size >= 0)
+        return std::string(reinterpret_cast<const char*>(utf8), static_cast<size_t>(size));
+    ERR_clear_error();
+    return std::nullopt;
+}
+
 // The most specific common name; an organisation has to do when there is none.
 std::string name_in(const X509_NAME* name)
 {
@@ -28,14 +41,20 @@ std::string name_in(const X509_NAME* name)
         const int at = X509_NAME_get_index_by_NID(name, kind, -1);
         if (at < 0)
             continue;
-        unsigned char* utf8 = nullptr;
-        const int size = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-        const BytesPtr owned(utf8);
-        if (size >= 0)
-            return harmless(std::string_view(reinterpret_cast<const char*>(utf8), static_cast<size_t>(size)));
-        ERR_clear_error();
+        if (const auto text = text_of(name, at))
+            return harmless(*text);
     }
     return "";
+}
+
+// A user is somebody for certain, or nobody: neither one of several names nor a name with replaced characters.
+std::string login_name_in(const X509_NAME* name)
+{
+    const int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+    if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
+        return "";
+    const auto text = text_of(name, at);
+    return text && harmless(*text) == *text ? *text : "";
 }
 
 std::string to_fingerprint(const unsigned char* bytes, size_t size)
@@ -170,6 +189,7 @@ SessionInfo read_session(SSL* session, const EVP_MD* digest)
         if (verified != X509_V_OK)
             info.trust_fault = X509_verify_cert_error_string(verified);
         info.subject_name = name_in(X509_get_subject_name(peer));
+        info.login_name = login_name_in(X509_get_subject_name(peer));
         info.issuer_name = name_in(X509_get_issuer_name(peer));
         info.certificate_fingerprint = certificate_fingerprint(peer, digest);
         info.key_fingerprint = key_fingerprint(peer, digest);

@@ -31,6 +31,7 @@ struct SessionInfo {
     PeerTrust trust = PeerTrust::Anonymous;
     std::string trust_fault;   // of an untrusted one, in the library's words
     std::string subject_name;  // common names, with nothing but printable ASCII in them
+    std::string login_name;    // the subject's only common name, if it needed no change; else ""
     std::string issuer_name;
     std::string certificate_fingerprint; // "A0:B1:..." by the digest of the context
     std::string key_fingerprint;

@@ -1,5 +1,5 @@
-// A whole SMTP session with a stranger who means no good, against a queue in memory. The first byte says
-// how the bytes are cut into segments; the byte 0x1e parts what is sent only after the server has answered.
+// A whole SMTP or LMTP session with a stranger who means no good, against a queue in memory. The first byte says
+// how the bytes are cut into segments, and its highest bit that it is LMTP; the byte 0x1e parts what is sent only after the server has answered.
 // Whatever is sent: each "queued as" is one message in the queue, none is left half done, no stored content
 // has a bare CR or LF, no recipient is foreign, and the session leaves nothing behind.
 #include "lib/base/ascii.h"
@@ -20,6 +20,8 @@ constexpr const char* extra_main_cf = "smtpd_hard_error_limit = 1000\n"
                                       "smtpd_authorized_xforward_hosts = 198.51.100.7\n"
                                       "smtpd_forbid_unauth_pipelining = no\n"
                                       "smtpd_forbid_bare_newline = normalize\n"
+                                      "smtpd_reject_footer = \\c $sender\\n$recipient ${helo_name?x}\n"
+                                      "smtpd_command_filter = pcre:{{/^X(.*)/ $$1}}\n"
                                       "message_size_limit = 100000\n";
 
 SmtpdFixture& fixture()
@@ -76,6 +78,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
 {
     if (size < 2)
         return 0;
+    const bool lmtp = data[0] >= 128;
     const size_t piece = data[0] % 8 == 0 ? SIZE_MAX : data[0] % 8u;
     std::vector<std::string> chunks(1);
     for (size_t at = 1; at < size; ++at) {
@@ -87,10 +90,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size)
     SmtpdFixture& smtpd = fixture();
     smtpd.queue.stored.clear();
     smtpd.queue.begun = smtpd.queue.dropped = 0;
+    smtpd.server->lmtp = lmtp;
     const std::string output = smtpd.talk(std::move(chunks), piece);
 
     require(output.starts_with("220 "));
-    require(count_of(output, "\r\n250 2.0.0 Ok: queued as QUEUEID") == smtpd.queue.stored.size());
+    size_t replies = 0; // RFC 2033 section 4.2
+    for (const StoredMessage& message : smtpd.queue.stored)
+        replies += lmtp ? message.envelope.recipients.size() : 1;
+    const size_t queued = count_of(output, "\r\n250 2.0.0 Ok: queued as QUEUEID");
+    require(lmtp ? queued >= replies : queued == replies); // who is named twice is stored once
     require(smtpd.queue.begun == smtpd.queue.dropped + smtpd.queue.stored.size());
     require(smtpd.server->sessions.empty());
     for (const StoredMessage& message : smtpd.queue.stored) {

@@ -97,3 +97,12 @@ FUZZ_TARGETS += fuzz_sasl_protocol
 check_PROGRAMS += t/fuzz/fuzz_sasl_protocol
 t_fuzz_fuzz_sasl_protocol_SOURCES = %reldir%/fuzz_sasl_protocol.cc
 t_fuzz_fuzz_sasl_protocol_LDADD = $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_proxy_protocol
+check_PROGRAMS += t/fuzz/fuzz_proxy_protocol
+t_fuzz_fuzz_proxy_protocol_SOURCES = %reldir%/fuzz_proxy_protocol.cc
+t_fuzz_fuzz_proxy_protocol_LDADD = $(FUZZ_LDADD)
+FUZZ_TARGETS += fuzz_content
+check_PROGRAMS += t/fuzz/fuzz_content
+t_fuzz_fuzz_content_SOURCES = %reldir%/fuzz_content.cc
+t_fuzz_fuzz_content_LDADD = $(FUZZ_LDADD)

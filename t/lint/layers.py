@@ -12,7 +12,7 @@ LAYER = {
     "lib/event": 1, "lib/config": 1,
     "lib/net": 2, "lib/table": 2, "lib/tls": 2,
     "lib/mail": 3, "lib/ipc": 3, "lib/sasl": 3, "lib/smtp": 3,
-    "lib/queue": 4,
+    "lib/queue": 4, "lib/trust": 4, "lib/milter": 4,
     "lib/service": 5,
 }
 BESIDE = {

@@ -37,6 +37,7 @@ auth_failure_delay = {failure_delay}
 default_internal_user = {internal}
 default_internal_group = {internal_group}
 default_login_user = {internal}
+{more}
 passdb {{
   driver = passwd-file
   args = username_format=%u {folder}/users
@@ -78,16 +79,17 @@ def internal_user():
 
 class Dovecot:
     def __init__(self, test, socket, owner, users=None, mechanisms="plain login scram-sha-256", failure_delay="0",
-                 inet_port=None):
+                 inet_port=None, more=""):
         self.folder = tempfile.mkdtemp(prefix="posthouse-dovecot-")
         os.chmod(self.folder, 0o755)
         self.socket, self.process = socket, None
         internal = internal_user()
-        more = "" if inet_port is None else "inet_listener {\n    address = 127.0.0.1\n    port = %d\n  }" % inet_port
+        listeners = "" if inet_port is None else "inet_listener {\n    address = 127.0.0.1\n    port = %d\n  }" % inet_port
         text = CONFIGURATION.format(folder=self.folder, name=os.path.basename(self.folder), mechanisms=mechanisms,
                                     failure_delay=failure_delay, internal=internal.pw_name,
                                     internal_group=grp.getgrgid(internal.pw_gid).gr_name,
-                                    owner=owner.pw_name, uid=owner.pw_uid, gid=owner.pw_gid, socket=socket, more_listeners=more)
+                                    owner=owner.pw_name, uid=owner.pw_uid, gid=owner.pw_gid, socket=socket, more_listeners=listeners,
+                                    more=more.format(folder=self.folder))
         with open(os.path.join(self.folder, "dovecot.conf"), "w") as out:
             out.write(text)
         self.set_users(users or {"bob": "secret", "alice@example.com": "wonder land"})

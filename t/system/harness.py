@@ -47,7 +47,7 @@ SOURCE = os.path.abspath(os.environ.get("top_srcdir", os.path.join(os.path.dirna
 # No bound from above grows with it: that would let pass what it is to find.
 PATIENCE = float(os.environ.get("POSTHOUSE_TEST_PATIENCE", "60"))
 
-DAEMONS = {"master": "master/master", "smtpd": "smtpd/smtpd", "pickup": "smtpd/pickup", "qmgr": "qmgr/qmgr",
+DAEMONS = {"master": "master/master", "smtpd": "smtpd/smtpd", "lmtpd": "smtpd/lmtpd", "pickup": "smtpd/pickup", "qmgr": "qmgr/qmgr",
            "smtp": "smtp/smtp", "lmtp": "smtp/lmtp", "local": "local/local",
            "virtual": "local/virtual"}
 # What a sanitizer says of a fault: the test then fails. A daemon says it where master's output goes.
@@ -519,9 +519,9 @@ class FakeServer:
     """A next host whose behaviour is a function of the test: handle(dialogue) for each connection, where
     dialogue has send(), line(). For what no real server can be made to do on demand."""
 
-    def __init__(self, handle):
+    def __init__(self, handle, port=0):
         self.handle, self.connections, self.errors = handle, 0, []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=100)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -559,9 +559,9 @@ class SinkServer(FakeServer):
     """Takes everything; `messages` is a list of (sender, [recipients], text). `answer(verb, argument)` may
     return a reply line instead of the usual one."""
 
-    def __init__(self, answer=None):
+    def __init__(self, answer=None, port=0):
         self.answer, self.messages, self.commands = answer, [], []
-        super().__init__(self.session)
+        super().__init__(self.session, port)
 
     def session(self, peer):
         reply = lambda line: peer.send(line + "\r\n")

@@ -73,8 +73,11 @@ class SaslTestCase(harness.TestCase):
 
     def offered(self, post, port=None):
         """What EHLO says of AUTH."""
-        client = self.dialogue(post, port, hello=False)
-        return [line for line in client.command("EHLO client.example")[1] if line.startswith("AUTH")]
+        client = harness.Dialogue(port or post.port)
+        client.reply()
+        lines = client.command("EHLO client.example")[1]
+        client.close() # this may be asked more often than a client may be connected
+        return [line for line in lines if line.startswith("AUTH")]
 
     def assert_no_secrets(self, post):
         for secret in (PASSWORD, PLAIN, WRONG, b64(PASSWORD)):

@@ -178,6 +178,22 @@ TEST_CASE("of two entries for a service the later one holds")
     CHECK(services[2].type == ServiceType::Inet);
 }
 
+TEST_CASE("an entry for postscreen is smtpd with screening, and with the options of the smtpd behind it")
+{
+    auto services = services_of("smtp  inet n - y - 1 postscreen -o postscreen_greet_wait=2s -o smtpd_timeout=3s\n"
+                                "smtpd pass - - y - 20 smtpd -o smtpd_timeout=5s -o smtpd_helo_required=yes\n");
+    REQUIRE(services.size() == 2);
+    CHECK(services[0].program == "smtpd");
+    std::string options;
+    for (const auto& [name, value] : services[0].overrides.pairs())
+        options += name + "=" + value + "\n";
+    CHECK(options == "smtpd_timeout=5s\nsmtpd_helo_required=yes\nsmtpd_screening_enable=yes\nsmtpd_upstream_proxy_protocol=\n"
+                     "postscreen_greet_wait=2s\nsmtpd_timeout=3s\n");
+    // One process would be the limit of the real servers, too.
+    CHECK(services[0].process_limit == 20);
+    CHECK(services_of("smtp inet n - y - 1 postscreen\n")[0].process_limit == -1);
+}
+
 TEST_CASE("a master.cf written for Postfix is understood: its programs are run, replaced or left out")
 {
     auto services = services_of("smtp      inet  n - y -    1 postscreen\n"

@@ -10,6 +10,7 @@ using namespace posthouse;
 using namespace posthouse::test;
 using queue::DeliveryStatus;
 using smtp_client::Features;
+using smtp_client::mail_command;
 
 namespace {
 
@@ -213,6 +214,20 @@ TEST_CASE("8BITMIME and SMTPUTF8 are said when the message needs them and the ho
     request.envelope.smtputf8 = false;
     request.envelope.recipients[0].address = "\xc3\xa4@b.example";
     CHECK(mail_command(request, features) == "MAIL FROM:<sender@example.com> BODY=8BITMIME SMTPUTF8\r\n");
+}
+
+TEST_CASE("what asks for TLS all the way goes in clear text nowhere but within this host, or as a notice")
+{
+    Client client;
+    auto request = client.request("x", {"a@b.example"});
+    const smtp_client::MailHost elsewhere("mx", net::SocketAddress(*net::IpAddress::parse("192.0.2.1"), 25), 0);
+    const smtp_client::MailHost here("localhost", net::SocketAddress(*net::IpAddress::parse("::ffff:127.0.0.1"), 25), 0);
+    CHECK_FALSE(smtp_client::needs_tls(request, elsewhere));
+    request.envelope.requiretls = true;
+    CHECK(smtp_client::needs_tls(request, elsewhere));
+    CHECK_FALSE(smtp_client::needs_tls(request, here));
+    request.envelope.sender.clear(); // RFC 8689 section 5
+    CHECK_FALSE(smtp_client::needs_tls(request, elsewhere));
 }
 
 TEST_CASE("a UTF-8 domain goes as A-labels to a host without SMTPUTF8, a UTF-8 local part does not go: 5.6.7")

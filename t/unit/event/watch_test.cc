@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace posthouse;
@@ -103,4 +104,37 @@ TEST_CASE("a descriptor is watched as soon as the kernel has room again")
     Timer later(loop, [&] { (void)!::write(pair.there.get(), "x", 1); });
     later.set(Instant::now() + Duration::milliseconds(20));
     CHECK(run_task(loop, wait_readable(*watch, Deadline::after(Duration::seconds(5)))) == Watch::Ready::Yes);
+}
+
+TEST_CASE("a peer that reads what was sent to it wakes nobody who waits for an answer")
+{
+    Loop loop;
+    Pair pair;
+    Watch watch(loop, pair.here.get());
+    loop.run_once(Duration()); // what is ready at the beginning
+    REQUIRE(::write(pair.here.get(), "question", 8) == 8);
+    char bytes[10];
+    REQUIRE(::read(pair.there.get(), bytes, sizeof bytes) == 8);
+    const Instant before = Instant::now();
+    loop.run_once(Duration::milliseconds(50));
+    CHECK(Instant::now() - before >= Duration::milliseconds(50));
+}
+
+TEST_CASE("who waits to write is told as soon as there is room")
+{
+    Loop loop;
+    Pair pair;
+    Socket stream(loop, std::move(pair.here));
+    const std::string much(4 << 20, 'x');
+    size_t got = 0;
+    std::thread reader([&] {
+        char bytes[65536];
+        for (ssize_t count; got < much.size(); got += static_cast<size_t>(count))
+            if ((count = ::read(pair.there.get(), bytes, sizeof bytes)) < 0)
+                count = 0;
+    });
+    const Deadline deadline = Deadline::after(Duration::seconds(10));
+    CHECK(run_task(loop, stream.write_all(much, deadline)));
+    reader.join();
+    CHECK(got == much.size());
 }

@@ -83,6 +83,19 @@ TEST_CASE("RET=HDRS returns the header alone, as delay warnings and success repo
     CHECK_FALSE(contains(build_report(report), "body line"));
 }
 
+TEST_CASE("a redacted report says what became of the message and shows nothing of it")
+{
+    Report report = sample();
+    report.redacted = true;
+    const std::string text = build_report(report);
+    CHECK(contains(text, "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"));
+    CHECK(contains(text, "The message itself is not shown here"));
+    CHECK_FALSE(contains(text, "Subject: test"));
+    CHECK_FALSE(contains(text, "body line 1"));
+    CHECK_FALSE(contains(text, "message/rfc822"));
+    CHECK(text.ends_with("--\r\n"));
+}
+
 TEST_CASE("returned content is cut at bounce_size_limit, at the end of a line")
 {
     Report report = sample();

@@ -50,6 +50,21 @@ TEST_CASE("an envelope cut anywhere, or with more behind it, is refused")
     CHECK_FALSE(decode_envelope("\x02" + whole.substr(1)));
 }
 
+TEST_CASE("what is said of TLS survives being stored, in a form that older readers refuse; all else keeps the older form")
+{
+    for (const bool required : {true, false}) {
+        Envelope envelope = sample();
+        (required ? envelope.requiretls : envelope.tls_optional) = true;
+        const std::string bytes = encoded(envelope);
+        CHECK(bytes.front() == 2);
+        auto back = decode_envelope(bytes);
+        REQUIRE(back);
+        CHECK(*back == envelope);
+        CHECK_FALSE(decode_envelope("\x01" + bytes.substr(1))); // flags that version 1 does not have
+    }
+    CHECK(encoded(sample()).front() == 1);
+}
+
 TEST_CASE("NUL, CR and LF in a field are refused")
 {
     for (char bad : {'\0', '\r', '\n'}) {

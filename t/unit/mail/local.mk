@@ -6,6 +6,7 @@ t_unit_mail_mail_test_SOURCES = \
 	%reldir%/address_test.cc \
 	%reldir%/dsn_test.cc \
 	%reldir%/envelope_test.cc \
+	%reldir%/mime_tracker_test.cc \
 	%reldir%/seven_bit_test.cc \
 	%reldir%/text_test.cc
 t_unit_mail_mail_test_LDADD = t/support/libcatchmain.a lib/mail/libmail.a lib/log/liblog.a lib/base/libbase.a \

@@ -5,6 +5,7 @@ t_unit_net_net_test_SOURCES = \
 	%reldir%/address_test.cc \
 	%reldir%/dns_answer_test.cc \
 	%reldir%/name_server.cc %reldir%/name_server.h \
+	%reldir%/proxy_protocol_test.cc \
 	%reldir%/resolver_test.cc \
 	%reldir%/service_address_test.cc \
 	%reldir%/socket_test.cc

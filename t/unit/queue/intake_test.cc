@@ -339,6 +339,16 @@ TEST_CASE("copies go out without bounces, once, and not for what was seen before
     CHECK(run.captured.envelope.recipients.size() == 1);
 }
 
+TEST_CASE("a bounce is nobody's mail: a copy by sender is not made of it")
+{
+    Run run("sender_bcc_maps = static:boss@else.example\n");
+    REQUIRE(run.pass(plain));
+    CHECK(run.captured.envelope.recipients.size() == 1);
+    run.envelope.sender = "ann@ours.example";
+    REQUIRE(run.pass(plain));
+    CHECK(run.captured.envelope.recipients.size() == 2);
+}
+
 TEST_CASE("a broken alias table keeps the message out of the queue for now")
 {
     Run run("virtual_alias_maps = fail:x\n");

@@ -3,6 +3,7 @@
 check_PROGRAMS += t/unit/queue/intake_test
 TESTS += t/unit/queue/intake_test
 t_unit_queue_intake_test_SOURCES = \
+	%reldir%/content_checks_test.cc \
 	%reldir%/drop_file_test.cc \
 	%reldir%/expansion_test.cc \
 	%reldir%/header_scanner_test.cc \

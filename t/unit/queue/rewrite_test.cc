@@ -151,6 +151,15 @@ TEST_CASE("masquerading takes host names off, except for the named users and hos
     CHECK(rewritten(rewriter, "ann@host.ours.example", AddressRole::EnvelopeRecipient) == "ann@host.ours.example");
 }
 
+TEST_CASE("masquerade_classes say which addresses lose their host names")
+{
+    Opened<Rewriter> rewriter("masquerade_domains = ours.example\nmasquerade_classes = envelope_recipient, header_sender\n");
+    CHECK(rewritten(rewriter, "ann@host.ours.example", AddressRole::EnvelopeRecipient) == "ann@ours.example");
+    CHECK(rewritten(rewriter, "ann@host.ours.example", AddressRole::EnvelopeSender) == "ann@host.ours.example");
+    CHECK(header(rewriter, "From", " ann@host.ours.example") == " ann@ours.example");
+    CHECK(header(rewriter, "To", " ann@host.ours.example") == "unchanged");
+}
+
 TEST_CASE("header addresses are replaced in place, with names, comments and folds kept")
 {
     Opened<Rewriter> rewriter("canonical_maps = inline:{ ann=ann.b@ours.example }\n");

@@ -177,6 +177,27 @@ TEST_CASE("What could not be written into its file survives journal after journa
     CHECK(f.header_is_free(done));
 }
 
+TEST_CASE("Thousands of marks that the journal alone has are found at the start, to the last one")
+{
+    TroubleFixture f;
+    f.start();
+    constexpr uint32_t count = 5000;
+    const uint64_t number = f.queue_message(sample_content(100), sample_envelope(count));
+    for (uint32_t i = 0; i + 1 < count; ++i)
+        f.pool->mark(number, i, RecipientState::Delivered);
+    f.settle();
+    f.pool.reset();
+    const UniqueFd fd(::open(f.path(number).c_str(), O_RDWR));
+    auto examined = examine_file(fd.get(), number, Depth::WithoutContent);
+    REQUIRE(examined);
+    for (uint32_t i = 0; i + 1 < count; ++i)
+        REQUIRE(write_state(Disk::system(), fd.get(), examined->message.states_offset, i, RecipientState::Pending));
+    f.start();
+    REQUIRE(f.listener.arrived.size() == 1);
+    const auto& states = f.listener.arrived[0].message.states;
+    CHECK(std::count(states.begin(), states.end(), RecipientState::Delivered) == count - 1);
+}
+
 TEST_CASE("A slot that cannot be read at the start is looked at again, and its message is found with its marks")
 {
     TroubleFixture f;

@@ -110,6 +110,16 @@ TEST_CASE("base64 is complete or none")
         CHECK_FALSE(is_base64(text));
 }
 
+TEST_CASE("whom a client's certificate names is told, and stays one field whatever the name is")
+{
+    AuthRequest request;
+    request.mechanism = "EXTERNAL";
+    request.secured = true;
+    request.certificate_user = "b\to\nb";
+    CHECK(auth_line(1, request).reveal()
+          == "AUTH\t1\tEXTERNAL\tservice=smtp\tnologin\tsecured\tvalid-client-cert\tcert_username=b\001to\001nb\n");
+}
+
 TEST_CASE("a request is one line, whatever stands in its fields, with the response at its end")
 {
     AuthRequest request;

@@ -45,18 +45,6 @@ TEST_CASE("rates begin anew after the time unit")
     CHECK(visit.count_recipient(now + Duration::seconds(60)) == 1);
 }
 
-TEST_CASE("clients of long ago are forgotten, those who are here are not")
-{
-    ClientCounters counters(Duration::seconds(60), 32, 84);
-    auto stays = counters.connect(ip("192.0.2.1"), Instant::from_ns(1000));
-    for (uint32_t count = 0; count < 5000; ++count) {
-        const unsigned char bytes[] = {10, 0, static_cast<unsigned char>(count >> 8), static_cast<unsigned char>(count)};
-        (void)counters.connect(net::IpAddress::from_v4(bytes), Instant::from_ns(1000) + Duration::seconds(count));
-    }
-    CHECK(counters.size() < 1200);
-    CHECK(stays.connections() == 1);
-}
-
 TEST_CASE("a visit that was moved from counts nothing")
 {
     ClientCounters counters(Duration::seconds(60), 32, 84);

@@ -91,19 +91,22 @@ TEST_CASE("smtpd_helo_required asks for HELO before MAIL")
     CHECK(codes(smtpd.talk({mail_from})) == "220 250");
 }
 
-TEST_CASE("commands that are not there yet answer 502, AUTH 503")
+TEST_CASE("what is not configured says so: STARTTLS 502, ETRN 459, AUTH 503; what is no command, 502")
 {
     SmtpdFixture smtpd;
-    CHECK(codes(smtpd.talk({ehlo, "STARTTLS\r\n", "ETRN example.org\r\n", "AUTH PLAIN AGEAYg==\r\n"})) == "220 250 502 502 503");
+    CHECK(codes(smtpd.talk({ehlo, "STARTTLS\r\n", "ETRN example.org\r\n", "AUTH PLAIN AGEAYg==\r\n"})) == "220 250 502 459 503");
     CHECK(has(smtpd.talk({ehlo, "FOO bar\r\n"}), "502 5.5.2 Error: command not recognized\r\n"));
     CHECK(has(smtpd.talk({ehlo, "EXPN staff\r\n"}), "502 5.5.2"));
 }
 
-TEST_CASE("VRFY answers the same for a known and an unknown user, and can be turned off")
+TEST_CASE("VRFY gives the answer that RCPT would give, and can be turned off")
 {
     SmtpdFixture smtpd;
     CHECK(has(smtpd.talk({ehlo, "VRFY friend@example.org\r\n"}), "252 2.0.0 friend@example.org\r\n"));
-    CHECK(has(smtpd.talk({ehlo, "VRFY nobody@example.org\r\n"}), "252 2.0.0 nobody@example.org\r\n"));
+    CHECK(has(smtpd.talk({ehlo, "VRFY nobody@example.org\r\n"}), "550 5.1.1 <nobody@example.org>: Recipient address rejected: User unknown"));
+    CHECK(has(smtpd.talk({ehlo, "VRFY friend@far.example\r\n"}), "454 4.7.1 <friend@far.example>: Relay access denied"));
+    SmtpdFixture counted("smtpd_client_recipient_rate_limit = 1\nsmtpd_client_event_limit_exceptions =\n");
+    CHECK(codes(counted.talk({ehlo, "VRFY friend\r\n", "VRFY friend\r\n"})) == "220 250 252 450");
     CHECK(has(smtpd.talk({ehlo, "VRFY\r\n"}), "501 5.5.4 Syntax: VRFY address\r\n"));
     SmtpdFixture off("disable_vrfy_command = yes\n");
     CHECK(has(off.talk({ehlo, "VRFY friend@example.org\r\n"}), "502 5.5.1"));
