@@ -17,4 +17,5 @@ dist_doc_DATA = \
 	%reldir%/screening.md \
 	%reldir%/submission.md \
 	%reldir%/tls.md \
-	%reldir%/trouble.md
+	%reldir%/trouble.md \
+	%reldir%/verification.md

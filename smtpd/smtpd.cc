@@ -28,6 +28,9 @@ DESCRIPTION
 	Users log in with AUTH where smtpd_sasl_auth_enable is set, whatever the mechanism: the service at
 	smtpd_sasl_path, which speaks Dovecot's auth client protocol, says who they are.
 
+	reject_unverified_sender and reject_unverified_recipient ask for an address by a probe, a message without
+	content that qmgr(8) has the delivery agents try up to RCPT, and read the answer in address_verify_map.
+
 	Where master.cf(5) names postscreen as the program, new clients are screened, as the postscreen_ parameters
 	say. A proxy in front may name its clients with the PROXY protocol (smtpd_upstream_proxy_protocol).
 

@@ -27,6 +27,7 @@ SYSTEM_TESTS += %reldir%/milter_test.py %reldir%/milter_protocol_test.py
 SYSTEM_TESTS += %reldir%/extensions_test.py %reldir%/lmtpd_test.py %reldir%/submission_clients_test.py
 SYSTEM_TESTS += %reldir%/restriction_test.py %reldir%/policy_test.py
 SYSTEM_TESTS += %reldir%/try_test.py
+SYSTEM_TESTS += %reldir%/verify_test.py
 TESTS += $(SYSTEM_TESTS)
 EXTRA_DIST += $(SYSTEM_TESTS) %reldir%/harness.py %reldir%/certificates.py %reldir%/faults.py %reldir%/inject.py %reldir%/take_over.py
 EXTRA_DIST += %reldir%/mail_filter.py
