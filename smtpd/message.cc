@@ -229,7 +229,8 @@ Session::Answer Session::end_message()
 {
     const size_t recipients = mail_->envelope.recipients.size();
     smtp::Reply reply = co_await finish_message();
-    for (size_t more = server_.lmtp ? recipients - 1 : 0; more > 0; --more)
+    size_t more = server_.lmtp ? recipients - 1 : 0;
+    for (; more > 0; --more)
         CO_CHECK(co_await write(reply));
     co_return reply;
 }
