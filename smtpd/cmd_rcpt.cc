@@ -88,6 +88,7 @@ Task<std::optional<smtp::Reply>> Session::check_recipient(const Mailbox& recipie
         co_return refuse(Verdict::refuse(refusal->code, refusal->dsn, refusal->text), where_, &recipient);
     const Case asked = make_case(where_, &recipient);
     Actions actions;
+    actions.take_deferrals(mail_ ? &mail_->actions : standing_actions_.get());
     Evaluation evaluation(asked, actions);
     Verdict verdict = co_await judge_recipient(evaluation);
     if (!verdict.refused() && server_.greylist)

@@ -1,4 +1,4 @@
-// Where messages are kept until milters have seen them whole. A queue file cannot be read again by the process that writes
+// Where messages are kept until milters have seen them whole, or a proxy filter gets them whole. A queue file cannot be read again by the process that writes
 // it (it may hold what is left of somebody else's mail), so what is too large for memory goes to one nameless file of this
 // process, in blocks. Nothing there is worth a sync: the message is not acknowledged yet.
 #pragma once

@@ -82,6 +82,9 @@ struct Server {
     std::unique_ptr<table::MatchList> bare_newline_exclusions;
     std::unique_ptr<table::MatchList> rate_limit_exceptions;
     std::unique_ptr<table::MatchList> forbidden_commands;
+    std::unique_ptr<table::MatchList> permit_log;         // smtpd_log_access_permit_actions
+    std::unique_ptr<table::MatchList> mx_backup_networks; // permit_mx_backup_networks
+    std::unique_ptr<table::Maps> rbl_reply_maps;
     std::unique_ptr<table::MatchList> fast_flush_domains;
     std::unique_ptr<table::Maps> discard_ehlo_maps;
     std::unique_ptr<table::Maps> command_filter;

@@ -126,10 +126,10 @@ std::optional<std::string> Session::MilterMacros::of_server(std::string_view nam
     const bool asks_address = name == "daemon_addr" || name == "if_addr";
     if (!asks_address && name != "daemon_port")
         return std::nullopt;
-    const net::SocketAddress local = net::SocketAddress::local_of(session_.chat_.stream().fd());
-    if (local.port == 0)
+    const Client& client = session_.client_; // which knows what a proxy in front has for our address
+    if (client.server_port == 0)
         return std::nullopt;
-    return asks_address ? local.ip.unmapped().to_text() : cat(local.port);
+    return asks_address ? client.server_ip.to_text() : cat(client.server_port);
 }
 
 std::optional<std::string> Session::MilterMacros::of_tls(std::string_view name) const

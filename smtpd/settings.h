@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/base/time.h"
+#include "smtpd/reply_text.h"
 #include "lib/queue/override_options.h"
 
 #include <cstdint>
@@ -118,6 +119,18 @@ struct Settings {
     int unknown_address_code;
     int multi_recipient_bounce_code;
     int plaintext_code;
+    int rbl_code; // maps_rbl_reject_code
+
+    // Refusals.
+    std::string default_rbl_reply;
+    CharacterFilter expansion_filter;
+    bool defer_unknown_address; // at once; else only when nothing refuses: unknown_address_tempfail_action
+    bool defer_unknown_helo;    // unknown_helo_hostname_tempfail_action
+
+    // For policy servers.
+    std::string stress;
+    std::string compatibility_level;
+    std::string mail_version;
 };
 
 } // namespace posthouse::smtpd

@@ -17,7 +17,10 @@ DESCRIPTION
 
 	Relaying is controlled by smtpd_relay_restrictions, everything else by the restriction lists of the
 	stages: smtpd_client_restrictions, smtpd_helo_restrictions, smtpd_sender_restrictions,
-	smtpd_recipient_restrictions, smtpd_data_restrictions and smtpd_end_of_data_restrictions.
+	smtpd_recipient_restrictions, smtpd_data_restrictions and smtpd_end_of_data_restrictions. Rules look at
+	tables (check_..._access), at DNS and DNS lists (reject_rbl_client), or ask a policy server
+	(check_policy_service), over connections that all sessions of a process share. Whom or what a session
+	waits for, it waits alone.
 
 	Sessions begin with TLS (smtpd_tls_wrappermode) or go over to it by STARTTLS, as
 	smtpd_tls_security_level says. What a client has sent in the clear after that command is never taken
@@ -52,6 +55,10 @@ DESCRIPTION
 	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
 	other systems does it, and looked into (header_checks(5)), by the same process, while it arrives.
 	With smtpd_proxy_filter, mail goes to a filter that speaks SMTP, whose answers are the client's.
+
+	What a client, a user or a sender domain may do in a time is limited (smtpd_client_..._limit,
+	smtpd_user_rate_limits, smtpd_sender_domain_rate_limits), by all processes of a service together;
+	strangers can be made to come twice (smtpd_greylist_enable).
 
 STANDARDS
 	RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 2034 and 3463 (enhanced status codes), RFC 2920 (pipelining),
