@@ -121,6 +121,7 @@ public:
     Task<Verdict> reject_multi_recipient_bounce(const Rule&);
     Task<Verdict> reject_plaintext_session(const Rule&);
     Task<Verdict> reject_login_mismatch(const Rule&); // variant: LoginMismatch
+    Task<Verdict> reject_unverified(const Rule&);     // variant: Subject
     Task<Verdict> check_access(const Rule&); // variant: Subject
     Task<Verdict> check_server_access(const Rule&); // variant: ServerRule
     Task<Verdict> check_policy(const Rule&);

@@ -38,6 +38,7 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/rules_lists.cc \
 	%reldir%/rules_policy.cc \
 	%reldir%/rules_servers.cc \
+	%reldir%/rules_verify.cc \
 	%reldir%/sasl_service.cc %reldir%/sasl_service.h \
 	%reldir%/screened_client.cc %reldir%/screened_client.h \
 	%reldir%/screening.cc %reldir%/screening.h \
@@ -54,7 +55,8 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/tls_service.cc %reldir%/tls_service.h \
 	%reldir%/transaction.h \
 	%reldir%/upstream_proxy.cc %reldir%/upstream_proxy.h \
-	%reldir%/verdict.cc %reldir%/verdict.h
+	%reldir%/verdict.cc %reldir%/verdict.h \
+	%reldir%/verifier.cc %reldir%/verifier.h
 
 daemon_PROGRAMS += smtpd/smtpd
 smtpd_smtpd_SOURCES = %reldir%/smtpd.cc

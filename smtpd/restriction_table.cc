@@ -115,8 +115,8 @@ constexpr RestrictionType types[] = {
     {"reject_unknown_sender_domain", Argument::None, &Evaluation::reject_unknown_domain, sender},
     {"reject_unlisted_recipient", Argument::None, &Evaluation::reject_unlisted, recipient},
     {"reject_unlisted_sender", Argument::None, &Evaluation::reject_unlisted, sender},
-    {"reject_unverified_recipient", Argument::None, nullptr, 0},
-    {"reject_unverified_sender", Argument::None, nullptr, 0},
+    {"reject_unverified_recipient", Argument::None, &Evaluation::reject_unverified, recipient},
+    {"reject_unverified_sender", Argument::None, &Evaluation::reject_unverified, sender},
     {"sleep", Argument::Text, &Evaluation::sleep, 0},
 };
 // What a rule for a class of smtpd_restriction_classes has as its type.

@@ -9,6 +9,7 @@
 #include "smtpd/evaluation.h"
 #include "smtpd/hostname.h"
 #include "smtpd/server.h"
+#include "smtpd/verifier.h"
 
 #include <algorithm>
 
@@ -129,7 +130,8 @@ Task<Verdict> Evaluation::reject_unlisted(const Rule& rule)
 Task<Verdict> Evaluation::unlisted(Subject subject)
 {
     const Mailbox* box = mailbox(subject);
-    if (!box || box->completed.empty())
+    // Whoever gets our probes may ask whether their sender is real.
+    if (!box || box->completed.empty() || case_.server.verifier->is_sender(box->completed))
         co_return Verdict();
     std::string address = box->completed;
     auto check = co_await case_.server.router->known_recipient(std::move(address));

@@ -17,6 +17,7 @@
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
 #include "smtpd/upstream_proxy.h"
+#include "smtpd/verifier.h"
 
 #include <algorithm>
 #include <ifaddrs.h>
@@ -116,6 +117,8 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
     RETURN_IF_ERROR(keep(server->intake_tables, queue::IntakeTables::open(config, context)));
     RETURN_IF_ERROR(keep(server->content_rules, queue::ContentRules::open(config, context)));
     RETURN_IF_ERROR(keep(server->proxy, ProxySettings::open(config)));
+    if (server->proxy && server->proxy->speed_adjust)
+        RETURN_IF_ERROR(keep(server->proxy->spool, SpoolFile::open(config.text("queue_directory"), *context.pool)));
     RETURN_IF_ERROR(keep(server->local_clients, queue::LocalClients::open(config, context)));
     for (const ListParameter& row : lists)
         RETURN_IF_ERROR(keep((*server).*row.list,
@@ -141,6 +144,7 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
     if (server->milters)
         RETURN_IF_ERROR(server->milters->open_spool(config.text("queue_directory"), *context.pool));
 
+    server->verifier = std::make_unique<Verifier>(config, *server);
     for (const std::string& word : server->settings.overrides.unknown)
         log::warning("receive_override_options: unknown word: ", word);
     server->own_addresses = interface_addresses();
@@ -217,7 +221,8 @@ bool Server::stale() const
            || (content_rules && content_rules->stale()) || local_clients->stale() || sender_owners->stale()
            || (reject_text && reject_text->stale()) || (sasl && sasl->stale()) || (screening && screening->stale())
            || (upstream_proxy && upstream_proxy->stale()) || (greylist && greylist->stale())
-           || (sending_limits && sending_limits->stale()) || (milters && milters->stale()) || (tls && tls->stale());
+           || (sending_limits && sending_limits->stale()) || (milters && milters->stale()) || (tls && tls->stale())
+           || verifier->stale();
 }
 
 void Server::stop_sessions()

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <unordered_set>
 #include <vector>
@@ -38,6 +39,7 @@ class SendingLimits;
 class Session;
 class TlsService;
 class UpstreamProxy;
+class Verifier;
 
 struct Server {
     static Result<std::unique_ptr<Server>> open(const config::Config& config, const table::Context& context);
@@ -98,7 +100,9 @@ struct Server {
     std::unique_ptr<SendingLimits> sending_limits;    // null: none
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
     std::unique_ptr<MilterService> milters;           // null: none
+    std::unique_ptr<Verifier> verifier;
     std::vector<net::IpAddress> own_addresses;
+    std::map<std::string, Instant> etrn_sites; // flushed within smtpd_etrn_interval, and when
 
     std::unordered_set<Session*> sessions; // alive now; each enters and leaves by itself
     bool stopping = false;

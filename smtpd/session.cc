@@ -307,8 +307,12 @@ Task<bool> Session::is_foreign(const smtp::CommandLine& line, table::MatchList& 
 // A client that does not look at the reply to AUTH goes on with its password.
 void Session::log_foreign_command(std::string_view line) const
 {
-    log::warning("non-SMTP command from ", client_.label(), ": ",
-                 auth_was_last_ ? std::string_view("(not shown: it follows AUTH)") : line.substr(0, 100));
+    log::warning("non-SMTP command from ", client_.label(), ": ", shown(line));
+}
+
+std::string_view Session::shown(std::string_view line) const
+{
+    return auth_was_last_ ? std::string_view("(not shown: it follows AUTH)") : line.substr(0, 100);
 }
 
 // What is wrong with a command before it is looked at.

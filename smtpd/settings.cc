@@ -112,6 +112,7 @@ Settings::Settings(const config::Config& config)
       error_sleep_time(config.duration("smtpd_error_sleep_time")),
       dns_timeout(config.duration("smtpd_dns_timeout")),
       queue_timeout(config.duration("smtpd_queue_timeout")),
+      etrn_interval(config.duration("smtpd_etrn_interval")),
       helo_required(config.boolean("smtpd_helo_required")),
       delay_reject(config.boolean("smtpd_delay_reject")),
       disable_vrfy(config.boolean("disable_vrfy_command")),

@@ -76,6 +76,7 @@ struct Settings {
     Duration error_sleep_time;
     Duration dns_timeout;
     Duration queue_timeout;
+    Duration etrn_interval;
 
     // What is asked of a client.
     bool helo_required;

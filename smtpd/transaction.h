@@ -26,6 +26,7 @@ struct Transaction {
     size_t overshoot = 0;    // recipients beyond the limit
     uint64_t declared_size = 0; // MAIL's SIZE=
     std::string instance;    // for policy servers; "" until one is asked
+    bool counted = false;    // as a message of its user and sender domain
 
     // From DATA or the first BDAT on.
     bool chunking = false;

@@ -25,9 +25,9 @@ std::span<const Parameter> posthouse_parameters()
         {"pickup_retry_time", Time, "30s", "1s", "1h", Pickup, "How long a message in maildrop that could not be taken is left before it is tried again."},
 
         // ---- smtpd
+        {"smtpd_etrn_interval", Time, "10s", "0s", "", Smtpd, "Time in which ETRN for the same domain looks through the queue once."},
         {"smtpd_authorized_proxy_hosts", List, "static:all", "", "", Smtpd, "Hosts that have to begin with a PROXY header, and are believed; by default all. Others are clients themselves."},
         {"smtpd_screening_enable", Boolean, "no", "", "", Smtpd, "Whether new clients are tested before they are greeted, as the postscreen_ parameters say; a service whose program is postscreen does so."},
-        {"smtpd_proxy_hold_limit", Size, "262144", "0", "64M", Smtpd, "Most of a message that is kept back from smtpd_proxy_filter under speed_adjust, in bytes; of a larger one the filter gets what comes then as it comes."},
 
         // ---- limits
         {"smtpd_user_rate_limits", List, "", "", "", Smtpd, "What each user who has logged in may send, as messages:100/1h recipients:1000/1d."},
