@@ -54,19 +54,17 @@ bool is_header_line(std::string_view text)
                            [](char c) { return ascii::is_blank(c) || ascii::is_control(c) || ascii::is_8bit(c); });
 }
 
-// RFC 3463: what X.1.Y says of a recipient is X.1.Z of a sender.
+// RFC 3463: what X.1.Y says of a recipient is X.1.Z of a sender, and makes no sense of anything else.
 std::string fitting_dsn(std::string_view dsn, Subject subject)
 {
-    constexpr std::string_view of_sender[] = {"1.0", "1.7", "1.8", "1.7", "1.0", "1.0", "1.0", "1.7", "1.8"};
+    constexpr std::string_view of_sender[] = {"1.0", "1.7", "1.8", "1.7", "1.7", "1.0", "1.7", "1.7", "1.8"};
     constexpr std::string_view of_recipient[] = {"1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.3", "1.2"};
     std::string fitting(dsn);
     if (dsn.size() != 5 || !dsn.substr(1).starts_with(".1.") || dsn[4] > '8')
         return fitting;
     const auto last = static_cast<size_t>(dsn[4] - '0');
-    if (subject == Subject::Sender)
-        fitting.replace(2, 3, of_sender[last]);
-    else if (subject == Subject::Recipient)
-        fitting.replace(2, 3, of_recipient[last]);
+    const bool of_address = subject == Subject::Sender || subject == Subject::Recipient;
+    fitting.replace(2, 3, !of_address ? "0.0" : subject == Subject::Sender ? of_sender[last] : of_recipient[last]);
     return fitting;
 }
 

@@ -45,8 +45,10 @@ std::string log_context(const Case& asked)
         append_to(text, "; from=<", asked.sender->given, '>');
     if (asked.recipient)
         append_to(text, asked.sender ? " " : "; ", "to=<", asked.recipient->given, '>');
-    if (!asked.protocol.empty())
-        append_to(text, text.empty() ? "; " : " ", "proto=", asked.protocol);
+    else if (!asked.only_recipient.empty())
+        append_to(text, " to=<", asked.only_recipient, '>');
+    const std::string_view first = asked.server.lmtp ? "LMTP" : "SMTP"; // before EHLO
+    append_to(text, text.empty() ? "; " : " ", "proto=", asked.protocol.empty() ? first : asked.protocol);
     if (!asked.helo.empty())
         append_to(text, text.empty() ? "; " : " ", "helo=<", asked.helo, '>');
     return text;

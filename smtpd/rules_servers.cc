@@ -43,7 +43,7 @@ Task<Verdict> Evaluation::check_server_access(const Rule& rule)
         if (!found || *found)
             co_return co_await apply_server_result(rule, std::move(found), subject);
         auto answer = co_await case_.server.resolver().addresses(host, net::Family::Any, deadline);
-        if (!answer.found())
+        if (answer.temporary() || (!answer.found() && ServerRule::kind(rule.type->variant) != ServerRule::A))
             log::warning("Unable to look up ", kind_names[ServerRule::kind(rule.type->variant)], " host ", host, " for ",
                          class_name(subject), ' ', shown(subject), ": ", answer.detail);
         for (const net::IpAddress& address : answer.addresses) {

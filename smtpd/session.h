@@ -116,6 +116,7 @@ private:
         std::string_view protocol;
         Login login;
         bool got_name = false;
+        bool got_reverse_name = false;
         bool got_address = false;
     };
 

@@ -69,6 +69,20 @@ TEST_CASE("with smtpd_delay_reject = no, what the early lists defer waits for RC
     }
 }
 
+TEST_CASE("an enhanced status code about addresses fits what was refused")
+{
+    const auto dsn = [](const std::string& subject, const std::string& code) {
+        return rcpt_reply("smtpd_recipient_restrictions = check_" + subject + "_access static:{550 " + code + " x}\n").substr(4, 5);
+    };
+    CHECK(dsn("sender", "5.1.1") == "5.1.7");
+    CHECK(dsn("sender", "5.1.2") == "5.1.8");
+    CHECK(dsn("recipient", "5.1.8") == "5.1.2");
+    CHECK(dsn("recipient", "5.1.1") == "5.1.1");
+    CHECK(dsn("client", "5.1.1") == "5.0.0");
+    CHECK(dsn("client", "5.7.1") == "5.7.1");
+    CHECK(dsn("sender", "5.2.1") == "5.2.1");
+}
+
 TEST_CASE("restrictions that a table names speak of what the table was asked about")
 {
     CHECK(rcpt_reply("smtpd_recipient_restrictions = check_client_access static:{permit_mynetworks reject}\n")
