@@ -25,6 +25,7 @@ constexpr uint32_t ways = 8;
 constexpr uint32_t sets = 8192;
 constexpr uint32_t most_visits = 65536;
 constexpr uint32_t most_processes = 256;
+constexpr uint32_t inherited = uint32_t(1) << 31; // a bit of Memory::holder
 constexpr int spins = 200;
 constexpr int waits = 40;
 constexpr long wait_ns = 50'000;
@@ -77,7 +78,7 @@ struct CounterTable::Memory {
 
     uint64_t layout;
     uint64_t secret[2];
-    uint32_t holder; // of the lock: number of the process and 1; atomic
+    uint32_t holder; // of the lock: number of the process and 1, maybe `inherited`; 0: free; atomic
     uint32_t first_free;
     uint32_t visits_begun; // those behind were never used
     uint8_t processes[most_processes]; // 1: came, and has not left in order
@@ -161,12 +162,18 @@ std::unique_ptr<CounterTable> CounterTable::attach(int fd)
 
 CounterTable::CounterTable(Memory* memory, int fd, uint32_t self) : memory_(memory), fd_(fd), self_(self)
 {
+    // A process of this number has died with the lock. Somebody else may be taking it from the dead just now.
+    uint32_t predecessor = self_ + 1;
+    const bool left_locked =
+        std::atomic_ref<uint32_t>(memory_->holder).compare_exchange_strong(predecessor, (self_ + 1) | inherited);
+    if (left_locked)
+        unlock();
     const Lock held(*this);
     if (!held) { // what a predecessor of this number has left counts until there is a recount
         memory_->processes[self_] = 1;
         return;
     }
-    bool someone_died = false;
+    bool someone_died = left_locked;
     for (uint32_t process = 0; process < most_processes; ++process)
         someone_died |= memory_->processes[process] != 0 && (process == self_ || !alive(process));
     memory_->processes[self_] = 0;
@@ -211,7 +218,7 @@ bool CounterTable::lock()
     for (int i = 0; i < waits; ++i, seen = 0) {
         if (holder.compare_exchange_strong(seen, self_ + 1, std::memory_order_acquire, std::memory_order_relaxed))
             return true;
-        if (!alive(seen - 1) && holder.compare_exchange_strong(seen, self_ + 1, std::memory_order_acquire)) {
+        if (!alive((seen & ~inherited) - 1) && holder.compare_exchange_strong(seen, self_ + 1, std::memory_order_acquire)) {
             recount();
             return true;
         }

@@ -11,7 +11,7 @@
 // stands still with the table's lock is waited for a few milliseconds; then clients are not counted for a while.
 //
 // Nothing in the memory is believed to be in range: there are no pointers in it, and no index is used unchecked.
-// Calls take a tenth of a microsecond. One object for each process.
+// Calls take some tenths of a microsecond. One object for each process.
 #pragma once
 
 #include "lib/base/time.h"
@@ -38,7 +38,7 @@ public:
     // In the memory behind `fd` (an empty or earlier used memfd; it stays the caller's and open). When there is none,
     // or it cannot be used: memory of this process alone, with a warning when that is a surprise.
     static std::unique_ptr<CounterTable> attach(int fd);
-    ~CounterTable();
+    ~CounterTable(); // after all places were left
     CounterTable(const CounterTable&) = delete;
     CounterTable& operator=(const CounterTable&) = delete;
 

@@ -107,7 +107,7 @@ bool Greylist::stale() const
 // A list that cannot be asked excepts: mail is worth more than a delay.
 Task<bool> Greylist::excepted(const Case& asked)
 {
-    if (!asked.login.empty() || asked.client.port.empty())
+    if (asked.server.lmtp || !asked.login.empty() || asked.client.port.empty())
         co_return true;
     if (!asked.in_mynetworks) {
         Result<bool> inside = co_await asked.server.mynetworks->matches_client(asked.client.name, asked.client.ip);

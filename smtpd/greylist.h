@@ -1,7 +1,7 @@
 // Greylist: mail of a client network, sender domain and recipient that were not seen together before is put off once
 // (450). A mail server comes again, most senders of spam do not. What came again is remembered; a network that did so
 // for several is not put off any more. Off unless smtpd_greylist_enable; asked at RCPT, when nothing else has refused.
-// Who has logged in or is in mynetworks is never put off, and nobody is when the memory cannot be used.
+// Who has logged in, is in mynetworks or speaks LMTP is never put off, and nobody is when the memory cannot be used.
 #pragma once
 
 #include "lib/base/result.h"

@@ -147,13 +147,14 @@ Task<std::optional<SendingLimits::Excess>> SendingLimits::count(std::string user
 // The refusal, or nothing when this recipient is within the limits, or the message is put on hold instead.
 Task<std::optional<smtp::Reply>> Session::limit_sending(const Mailbox& recipient)
 {
-    if (!server_.sending_limits)
+    if (!server_.sending_limits || server_.lmtp) // LMTP: mail that another server of ours has taken
         co_return std::nullopt;
     SendingLimits& limits = *server_.sending_limits;
     std::string domain(mail_->sender.domain());
-    const bool new_message = mail_->envelope.recipients.empty();
+    const bool new_message = !mail_->counted;
     const int64_t now = wall_clock_us() / 1'000'000;
     auto excess = co_await limits.count(login_.user, std::move(domain), new_message, now);
+    mail_->counted = mail_->counted || !excess || limits.holds();
     if (!excess)
         co_return std::nullopt;
     const std::string text = cat("too much mail from ", excess->sender, ": the limit is ", excess->limit);

@@ -145,6 +145,29 @@ TEST_CASE("processes killed in the middle of counting leave a table that counts 
     }
 }
 
+TEST_CASE("a process in the place of one that was killed with the lock is not kept out by it")
+{
+    const UniqueFd fd = memory();
+    for (int round = 0; round < 60; ++round) {
+        const pid_t pid = ::fork();
+        if (pid == 0) {
+            auto theirs = CounterTable::attach(fd.get());
+            for (;;)
+                if (const auto place = theirs->enter("a", now, unit))
+                    theirs->leave(*place);
+        }
+        ::usleep(static_cast<useconds_t>(2000 + round * 61));
+        ::kill(pid, SIGKILL);
+        int status;
+        ::waitpid(pid, &status, 0);
+        auto table = CounterTable::attach(fd.get());
+        const auto place = table->enter("a", now, unit);
+        REQUIRE(place);
+        CHECK(table->connections(*place) == 1);
+        table->leave(*place);
+    }
+}
+
 TEST_CASE("a process that stands still costs others milliseconds, and no client")
 {
     const UniqueFd fd = memory();
