@@ -16,37 +16,27 @@ DESCRIPTION
 	        -o smtpd_sasl_auth_enable=yes -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
 	    lmtpd  unix  n  -  y  -  -  lmtpd
 
-	Relaying is controlled by smtpd_relay_restrictions, everything else by the restriction lists of the
-	stages, from smtpd_client_restrictions to smtpd_end_of_data_restrictions. Rules look at tables
-	(check_..._access), at DNS and DNS lists (reject_rbl_client), or ask a policy server (check_policy_service),
-	over connections that all sessions of a process share. Whom or what a session waits for, it waits alone.
+	smtpd_relay_restrictions decide on relaying, the lists of the stages from smtpd_client_restrictions to
+	smtpd_end_of_data_restrictions on everything else. Rules look at tables, at DNS and DNS lists, ask a policy
+	server (check_policy_service), or another host by a probe (reject_unverified_recipient). Whom a session waits
+	for, it waits for alone.
 
-	Sessions begin with TLS (smtpd_tls_wrappermode) or go over to it by STARTTLS, as
-	smtpd_tls_security_level says. What a client has sent in the clear after that command is never taken
-	for something said within TLS, and nothing that it has said before counts afterwards.
+	New clients can be screened before they are greeted (postscreen as the program in master.cf(5), postscreen_
+	parameters), strangers made to come twice (smtpd_greylist_enable), and what a client, a user or a sender
+	domain does in a time limited. A proxy in front names its clients with the PROXY protocol
+	(smtpd_upstream_proxy_protocol).
 
-	Users log in with AUTH where smtpd_sasl_auth_enable is set, whatever the mechanism: the service at
-	smtpd_sasl_path, which speaks Dovecot's auth client protocol, says who they are.
+	Sessions begin with TLS (smtpd_tls_wrappermode) or go over to it by STARTTLS, as smtpd_tls_security_level
+	says. Nothing that a client has sent in the clear counts afterwards. Users log in with AUTH where
+	smtpd_sasl_auth_enable is set: the service at smtpd_sasl_path, which speaks Dovecot's auth client protocol,
+	says who they are.
 
-	reject_unverified_sender and reject_unverified_recipient ask for an address by a probe, a message without
-	content that qmgr(8) has the delivery agents try up to RCPT, and read the answer in address_verify_map.
-
-	Where master.cf(5) names postscreen as the program, new clients are screened, as the postscreen_ parameters
-	say. A proxy in front may name its clients with the PROXY protocol (smtpd_upstream_proxy_protocol).
+	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up and looked into
+	(header_checks(5)) while it arrives. Mail filters that speak Sendmail's milter protocol may refuse, change, hold
+	or discard it (smtpd_milters); or a filter that speaks SMTP gets it first (smtpd_proxy_filter).
 
 	Under the name lmtpd it speaks LMTP: LHLO takes the place of EHLO, and after a message each recipient that
 	was taken has a reply of its own. A client on a UNIX socket is this host, localhost[127.0.0.1].
-
-	Mail filters that speak Sendmail's milter protocol are asked at each step and see each message before it is
-	accepted (smtpd_milters, smtpd_milter_maps); they may refuse, change, hold or discard it.
-
-	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
-	other systems does it, and looked into (header_checks(5)), by the same process, while it arrives.
-	With smtpd_proxy_filter, mail goes to a filter that speaks SMTP, whose answers are the client's.
-
-	What a client, a user or a sender domain may do in a time is limited (smtpd_client_..._limit,
-	smtpd_user_rate_limits, smtpd_sender_domain_rate_limits), by all processes of a service together;
-	strangers can be made to come twice (smtpd_greylist_enable).
 
 STANDARDS
 	RFC 5321 (SMTP), 1870 (SIZE), 2034 and 3463 (enhanced status codes), 2920 (pipelining), 3030 (CHUNKING, without
