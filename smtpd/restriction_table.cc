@@ -40,7 +40,7 @@ constexpr uint8_t recipient_a = ServerRule::variant(Subject::Recipient, ServerRu
 constexpr uint8_t recipient_mx = ServerRule::variant(Subject::Recipient, ServerRule::Mx);
 constexpr uint8_t recipient_ns = ServerRule::variant(Subject::Recipient, ServerRule::Ns);
 
-// Sorted by name. A row without a function is a restriction of a feature that is still to come.
+// Sorted by name.
 constexpr RestrictionType types[] = {
     {"check_client_access", Argument::Tables, &Evaluation::check_access, client},
     {"check_client_a_access", Argument::Tables, &Evaluation::check_server_access, client_a},
@@ -240,11 +240,8 @@ Result<Rule> Restrictions::parse_rule(const std::string& parameter, const std::v
         return config_error(parameter, word.find(':') != std::string::npos
                                            ? cat("write check_..._access before the table ", word)
                                            : cat("unknown restriction: ", word));
-    // Its argument, too, is passed over when the feature is still to come.
     if (rule.type->argument != Argument::None && ++at == words.size())
         return config_error(parameter, cat(word, " needs an argument"));
-    if (!rule.type->judge)
-        return config_error(parameter, cat(word, " comes with a later version"));
     if (rule.type->argument != Argument::None)
         rule.text = words[at];
     if (rule.type->argument == Argument::DnsList) {

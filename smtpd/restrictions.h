@@ -46,7 +46,6 @@ enum class Argument : unsigned char { None, Tables, Text, DnsList, PolicyServer 
 struct RestrictionType {
     std::string_view name;
     Argument argument;
-    // Null: a name that is understood, of a feature that this version does not have yet.
     Task<Verdict> (Evaluation::*judge)(const Rule&);
     uint8_t variant; // for what several names share
 };
