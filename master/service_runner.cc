@@ -59,7 +59,8 @@ RunSettings RunSettings::from_config(const config::Config& config)
 
 ServiceRunner::ServiceRunner(Loop& loop, config::Service service, RunSettings settings, std::vector<UniqueFd> listeners)
     : loop_(loop), service_(std::move(service)), settings_(std::move(settings)), listeners_(std::move(listeners)),
-      shared_memory_(::memfd_create("posthouse", MFD_CLOEXEC | MFD_ALLOW_SEALING)), changed_(loop), wakeup_(loop, [this] { wake_up(); }), tasks_(loop)
+      shared_memory_(::memfd_create("posthouse", MFD_CLOEXEC | MFD_ALLOW_SEALING)), changed_(loop),
+      wakeup_(loop, [this] { wake_up(); }), tasks_(loop)
 {
     if (service_.wakeup_seconds > 0)
         wakeup_.set(loop_.now());

@@ -160,7 +160,7 @@ TEST_CASE("a reload brings a new process while the old one finishes")
     CHECK(post.runner->child_count() == 2);
 }
 
-TEST_CASE("a program inherits its sockets and standard descriptors, nothing else")
+TEST_CASE("a program inherits standard descriptors, its sockets and the memory of its service, nothing else")
 {
     REQUIRE(::dup2(STDERR_FILENO, 77) == 77); // not close-on-exec, as a library might leave one
     Supervised post(
@@ -170,7 +170,7 @@ TEST_CASE("a program inherits its sockets and standard descriptors, nothing else
     const UniqueFd client = post.connect();
     REQUIRE(post.run_until([&] { return post.folder.lines("log") == 1; }));
     ::close(77);
-    CHECK(post.folder.read("fds") == "0\n1\n2\n3\n4\n");
+    CHECK(post.folder.read("fds") == "0\n1\n2\n3\n4\n5\n");
 }
 
 TEST_CASE("a program gets the environment that import_environment names, and a safe PATH")
