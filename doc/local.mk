@@ -10,9 +10,12 @@ dist_doc_DATA = \
 	%reldir%/lmtp.md \
 	%reldir%/limits.md \
 	%reldir%/mailboxes.md \
+	%reldir%/milters.md \
 	%reldir%/private-instance.md \
 	%reldir%/queue.md \
+	%reldir%/restrictions.md \
 	%reldir%/screening.md \
 	%reldir%/submission.md \
 	%reldir%/tls.md \
-	%reldir%/trouble.md
+	%reldir%/trouble.md \
+	%reldir%/verification.md

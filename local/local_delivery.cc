@@ -214,6 +214,9 @@ Task<Outcome> LocalDelivery::unknown_user(const Job& job, std::string user)
 
 Task<Outcome> LocalDelivery::forward(const Job& job, std::string owner, std::vector<std::string> addresses)
 {
+    if (mail::is_probe(job.request.envelope))
+        co_return Outcome::deliverable(addresses.size() == 1 ? cat("forwards to ", addresses.front())
+                                                             : cat("forwards to ", addresses.size(), " addresses"));
     auto id = co_await forwarder_.forward(job.request, job.position, std::move(owner), std::move(addresses));
     if (!id)
         co_return Outcome::from_error(id.error());

@@ -56,6 +56,8 @@ Task<Result<MailboxResult>> MailboxDelivery::deliver_when_unlocked(Account accou
 Task<Outcome> MailboxDelivery::deliver(const queue::DeliveryRequest& request, size_t position, Account account,
                                        std::string path)
 {
+    if (mail::is_probe(request.envelope))
+        co_return Outcome::deliverable("delivers to mailbox");
     MailboxJob job;
     job.aim_at(std::move(path));
     if (account.start == SpawnRequest::Kind::StartFiles && job.kind == MailboxJob::Kind::Mbox)

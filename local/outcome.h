@@ -24,6 +24,11 @@ public:
     {
         return Outcome(queue::DeliveryStatus::Failed, std::move(dsn), std::move(text));
     }
+    // Of a probe.
+    static Outcome deliverable(std::string text)
+    {
+        return Outcome(queue::DeliveryStatus::Delivered, "2.0.0", std::move(text));
+    }
     // Deferred or failed, by the kind of the error.
     static Outcome from_error(const Error& error);
 

@@ -40,6 +40,6 @@ man/main.cf.5: %reldir%/main.cf.5.head %reldir%/main.cf.5.tail man/params_to_man
 	  cat $(srcdir)/%reldir%/main.cf.5.tail; } >$@.new && mv -f $@.new $@
 
 nodist_man_MANS = $(daemon_pages) $(command_pages) man/main.cf.5
-dist_man_MANS += %reldir%/aliases.5 %reldir%/header_checks.5 %reldir%/lmtp.8 %reldir%/lmtpd.8 %reldir%/lookup_tables.5 %reldir%/master.cf.5 %reldir%/postconf.5
+dist_man_MANS += %reldir%/access.5 %reldir%/aliases.5 %reldir%/header_checks.5 %reldir%/lmtp.8 %reldir%/lmtpd.8 %reldir%/lookup_tables.5 %reldir%/master.cf.5 %reldir%/postconf.5
 EXTRA_DIST += %reldir%/srctoman %reldir%/main.cf.5.head %reldir%/main.cf.5.tail
 CLEANFILES += $(nodist_man_MANS)

@@ -13,6 +13,7 @@ qmgr_libqmgr_a_SOURCES = \
 	%reldir%/operator.cc \
 	%reldir%/operator_rights.cc %reldir%/operator_rights.h \
 	%reldir%/placement.cc \
+	%reldir%/probe_desk.cc %reldir%/probe_desk.h \
 	%reldir%/results.cc \
 	%reldir%/retry_schedule.h \
 	%reldir%/route_finder.cc %reldir%/route_finder.h \

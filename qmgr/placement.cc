@@ -3,6 +3,7 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
+#include "qmgr/probe_desk.h"
 #include "qmgr/scheduler.h"
 #include "qmgr/time_slice.h"
 
@@ -107,7 +108,11 @@ Task<void> Scheduler::hand_out_one(Message& message, uint32_t index, Placements&
         place(message, index, filter, placements);
         co_return;
     }
-    auto route = co_await routes_.find(address, message.envelope.sender);
+    Result<queue::Route> route = Error(ErrorKind::Temporary, "4.3.0", "not looked up");
+    if (mail::is_probe(message.envelope))
+        route = co_await probes_.find_route(address, message.envelope.sender);
+    else
+        route = co_await routes_.find(address, message.envelope.sender);
     if (route)
         place(message, index, *route, placements);
     else
@@ -115,10 +120,10 @@ Task<void> Scheduler::hand_out_one(Message& message, uint32_t index, Placements&
                                                      std::string(route.error().dsn()), route.error().text()));
 }
 
-// A probe (sendmail -bv) tells of the members alone.
+// A probe tells of the members alone.
 void Scheduler::settle_expanded(Message& message, uint32_t index)
 {
-    if ((message.envelope.trace & mail::TraceVerify) != 0) {
+    if (mail::is_probe(message.envelope)) {
         message.states[index] = queue::RecipientState::Delivered;
         pool_->mark(message.number, index, message.states[index]);
         return;
@@ -131,14 +136,11 @@ void Scheduler::settle_expanded(Message& message, uint32_t index)
 void Scheduler::place(Message& message, uint32_t index, const queue::Route& route, Placements& placements)
 {
     using queue::DeliveryStatus;
-    if ((message.envelope.trace & mail::TraceVerify) != 0) {
-        probe(message, index, route);
-        return;
-    }
     Transport& its_transport = transport(route.transport);
     using Kind = TransportSettings::Kind;
-    if (is_double_bounce(route.recipient, settings_.notices)) {
-        log::warning(message.id(), ": undeliverable postmaster notification discarded");
+    if (is_double_bounce(route.recipient, settings_.notices) || probes_.is_sender(route.recipient)) {
+        if (!mail::is_probe(message.envelope))
+            log::warning(message.id(), ": undeliverable postmaster notification discarded");
         settle_here(message, queue::RecipientOutcome(0, index, DeliveryStatus::Delivered, "2.0.0",
                                                      "undeliverable postmaster notification discarded"));
     } else if (its_transport.kind() == Kind::Error) {
@@ -153,18 +155,6 @@ void Scheduler::place(Message& message, uint32_t index, const queue::Route& rout
     } else {
         deliver_by(message, index, route, its_transport, placements);
     }
-}
-
-// sendmail -bv: nothing is delivered, the sender hears where it would go.
-void Scheduler::probe(Message& message, uint32_t index, const queue::Route& route)
-{
-    const bool undeliverable = transport(route.transport).kind() == TransportSettings::Kind::Error;
-    auto outcome = undeliverable ? outcome_from_text(index, queue::DeliveryStatus::Failed, route.nexthop)
-                                 : queue::RecipientOutcome(0, index, queue::DeliveryStatus::Delivered, "2.0.0",
-                                                           cat("delivers to ", route.transport, ':', route.nexthop));
-    log::info(message.id(), ": to=<", route.recipient, ">, relay=none, dsn=", outcome.dsn, ", status=",
-              undeliverable ? "undeliverable" : "deliverable", " (", outcome.text, ")");
-    message.untold.push_back(std::move(outcome)); // asked about again when it was not told
 }
 
 void Scheduler::deliver_by(Message& message, uint32_t index, const queue::Route& route, Transport& its_transport,
@@ -191,7 +181,8 @@ void Scheduler::hand_to_transport(Message& message, Placement& placement)
 {
     if (placement.indexes.empty())
         return;
-    Destination& destination = placement.transport->destination(placement.nexthop, placement.recipient);
+    const Traffic traffic = mail::is_probe(message.envelope) ? Traffic::Probes : Traffic::Mail;
+    Destination& destination = placement.transport->destination(placement.nexthop, placement.recipient, traffic);
     auto& turns = message.turns;
     auto turn = std::find_if(turns.begin(), turns.end(),
                              [&placement](const auto& one) { return one.first == placement.transport; });

@@ -21,6 +21,10 @@ DESCRIPTION
     and maximal_backoff_time, and is returned after maximal_queue_lifetime (bounce_queue_lifetime when
     its sender is null). The transports error:, retry: and discard: need no agent.
 
+    Probes (of sendmail -bv, and of smtpd's reject_unverified_sender and reject_unverified_recipient) are tried
+    once, up to RCPT; the answers go to their sender, or to address_verify_map. At most a quarter of the active
+    messages are probes of smtpd, or address_verify_pending_request_limit.
+
     qmgr listens on private/qmgr for those who put mail into the queue, and on public/qmgr for the
     commands mailq(1), postqueue(1), postsuper(1) and posthouse(1). A listing ends with what waits in maildrop for
     pickup(8).
@@ -50,6 +54,7 @@ SEE ALSO
 #include "qmgr/control_desk.h"
 #include "qmgr/notice_writer.h"
 #include "qmgr/operator_rights.h"
+#include "qmgr/probe_desk.h"
 #include "qmgr/scheduler.h"
 
 #include <csignal>
@@ -109,6 +114,7 @@ private:
     std::unique_ptr<config::Config> reloaded_;
     std::unique_ptr<config::Config> reloaded_before_;
     std::unique_ptr<RouteFinder> routes_;
+    std::unique_ptr<ProbeDesk> probes_;
     OperatorRights rights_;
     std::unique_ptr<WaitingIndex> index_;
     UniqueFd lock_;                         // of the queue, until the pool has it
@@ -134,6 +140,8 @@ Result<void> QmgrProgram::prepare(service::Context& context)
     if (!routes)
         return std::move(routes.error());
     routes_ = std::move(*routes);
+    probes_ = std::make_unique<ProbeDesk>(context.loop, context.config,
+                                          table::Context(context.loop, context.pool, context.config));
     return Result<void>();
 }
 
@@ -162,7 +170,7 @@ Result<void> QmgrProgram::open_queue(service::Context& context, Duration patienc
     auto index = WaitingIndex::open(context.loop, settings_.data_directory);
     if (!index)
         return std::move(index.error());
-    auto scheduler = std::make_unique<Scheduler>(context.loop, settings_, *routes_, **index);
+    auto scheduler = std::make_unique<Scheduler>(context.loop, settings_, *routes_, *probes_, **index);
     auto pool = queue::SlotPool::open(context.loop, context.pool, settings_.queue_directory, settings_.pool, *scheduler,
                                       nullptr, std::move(lock_));
     if (!pool)
@@ -274,6 +282,8 @@ void QmgrProgram::reload(service::Context& context)
     Result<void> opened = settings ? Result<void>() : Result<void>(settings.error());
     if (opened)
         opened = routes_->reopen(**loaded, table::Context(context.loop, context.pool, **loaded));
+    if (opened)
+        opened = probes_->reopen(**loaded, table::Context(context.loop, context.pool, **loaded));
     if (opened && notices_)
         opened = notices_->open_tables(**loaded, table::Context(context.loop, context.pool, **loaded));
     if (opened)

@@ -4,6 +4,7 @@
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
 #include "lib/queue/log_outcome.h"
+#include "qmgr/probe_desk.h"
 #include "qmgr/scheduler.h"
 #include "qmgr/time_slice.h"
 
@@ -137,6 +138,7 @@ void Scheduler::settle_here(Message& message, queue::RecipientOutcome outcome)
     about.soft_bounce = settings_.soft_bounce;
     about.envelope.id = message.id();
     about.envelope.arrival_us = message.envelope.arrival_us;
+    about.envelope.trace = message.envelope.trace;
     about.envelope.recipients.push_back(message.recipients[outcome.index]);
     about.indexes.push_back(outcome.index);
     about.active_us = message.active_us;
@@ -147,6 +149,10 @@ void Scheduler::settle_here(Message& message, queue::RecipientOutcome outcome)
 
 void Scheduler::settle(Message& message, queue::RecipientOutcome outcome)
 {
+    if (mail::is_probe(message.envelope)) { // whatever it is: the answer
+        message.untold.push_back(std::move(outcome));
+        return;
+    }
     if (settings_.soft_bounce)
         soften(outcome);
     const mail::Recipient& recipient = message.recipients[outcome.index];
@@ -193,7 +199,11 @@ Task<void> Scheduler::tell_success(Message& message)
     message.not_told = false;
     if (message.untold.empty())
         co_return;
-    auto told = co_await notices_->send(NoticeKind::Success, message, message.untold);
+    Result<void> told;
+    if ((message.envelope.trace & mail::TraceCache) != 0)
+        probes_.note(message, message.untold);
+    else
+        told = co_await notices_->send(NoticeKind::Success, message, message.untold);
     if (!told) {
         log::warning(message.id(), ": cannot queue a delivery status notification: ", told.error().full_text());
         message.not_told = true;
@@ -278,11 +288,12 @@ void Scheduler::put_to_wait(Message& message, int64_t now_us)
         recipient.index = index;
         recipient.address = message.recipients[index].address;
         recipient.original = message.recipients[index].original;
-        if (queue::is_untold(message.states[index]))
-            recipient.reason = "delivered; the sender, who asked for it, is still to be told";
         record.recipients.push_back(std::move(recipient));
     }
     add_reasons(record, message.deferred, earlier);
+    for (WaitingRecipient& recipient : record.recipients)
+        if (queue::is_untold(message.states[recipient.index]))
+            recipient.reason = "delivered; the sender, who asked for it, is still to be told";
     pool_->set_known(message.number);
     if (message.orders.hold)
         pool_->set_held(message.number, true);

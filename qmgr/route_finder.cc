@@ -14,25 +14,28 @@ constexpr Duration remembered_for = Duration::seconds(5);
 constexpr size_t most_remembered = 5000;
 constexpr Duration between_checks = Duration::seconds(1);
 
-bool depends_on_sender(const config::Config& config)
+bool depends_on_sender(const config::Config& config, queue::RouteFor purpose)
 {
+    if (purpose == queue::RouteFor::Probes)
+        return !config.text("address_verify_sender_dependent_relayhost_maps").empty() ||
+               !config.text("address_verify_sender_dependent_default_transport_maps").empty();
     return !config.text("sender_dependent_relayhost_maps").empty() ||
            !config.text("sender_dependent_default_transport_maps").empty();
 }
 
 } // namespace
 
-RouteFinder::RouteFinder(Loop& loop, const config::Config& config, const table::Context& context)
-    : loop_(loop), config_(&config), context_(context), by_sender_(depends_on_sender(config)),
-      next_check_(loop.now() + between_checks)
+RouteFinder::RouteFinder(Loop& loop, const config::Config& config, const table::Context& context, queue::RouteFor purpose)
+    : loop_(loop), config_(&config), context_(context), purpose_(purpose),
+      by_sender_(depends_on_sender(config, purpose)), next_check_(loop.now() + between_checks)
 {
 }
 
 Result<std::unique_ptr<RouteFinder>> RouteFinder::open(Loop& loop, const config::Config& config,
-                                                       const table::Context& context)
+                                                       const table::Context& context, queue::RouteFor purpose)
 {
-    std::unique_ptr<RouteFinder> finder(new RouteFinder(loop, config, context));
-    auto router = queue::Router::open(config, context);
+    std::unique_ptr<RouteFinder> finder(new RouteFinder(loop, config, context, purpose));
+    auto router = queue::Router::open(config, context, purpose);
     if (!router)
         return std::move(router.error());
     finder->router_ = std::move(*router);
@@ -79,13 +82,13 @@ void RouteFinder::reopen_when_stale()
 
 Result<void> RouteFinder::reopen(const config::Config& config, const table::Context& context)
 {
-    auto router = queue::Router::open(config, context);
+    auto router = queue::Router::open(config, context, purpose_);
     if (!router)
         return std::move(router.error());
     router_ = std::move(*router);
     config_ = &config;
     context_ = context;
-    by_sender_ = depends_on_sender(config);
+    by_sender_ = depends_on_sender(config, purpose_);
     remembered_.clear();
     return Result<void>();
 }

@@ -20,7 +20,8 @@ class RouteFinder {
 public:
     // `config` and what `context` names outlive it.
     static Result<std::unique_ptr<RouteFinder>> open(Loop& loop, const config::Config& config,
-                                                     const table::Context& context);
+                                                     const table::Context& context,
+                                                     queue::RouteFor purpose = queue::RouteFor::Mail);
 
     // An Error is a temporary failure.
     Task<Result<queue::Route>> find(std::string address, std::string sender);
@@ -31,7 +32,7 @@ public:
     Result<void> reopen(const config::Config& config, const table::Context& context);
 
 private:
-    RouteFinder(Loop& loop, const config::Config& config, const table::Context& context);
+    RouteFinder(Loop& loop, const config::Config& config, const table::Context& context, queue::RouteFor purpose);
     void reopen_when_stale();
 
     class Remembered {
@@ -44,6 +45,7 @@ private:
     Loop& loop_;
     const config::Config* config_;
     table::Context context_;
+    const queue::RouteFor purpose_;
     bool by_sender_; // a sender-dependent map is in use
     std::shared_ptr<queue::Router> router_; // owners: this, and the lookups that began with it
     std::unordered_map<std::string, Remembered> remembered_;

@@ -6,6 +6,7 @@
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
 #include "lib/queue/queue_id.h"
+#include "qmgr/probe_desk.h"
 
 #include <algorithm>
 #include <utility>
@@ -50,8 +51,8 @@ WaitingMessage record_of(const queue::StoredMessage& stored)
 
 } // namespace
 
-Scheduler::Scheduler(Loop& loop, const Settings& settings, RouteFinder& routes, WaitingIndex& index)
-    : loop_(loop), settings_(settings), routes_(routes), index_(index), started_us_(wall_clock_us()),
+Scheduler::Scheduler(Loop& loop, const Settings& settings, RouteFinder& routes, ProbeDesk& probes, WaitingIndex& index)
+    : loop_(loop), settings_(settings), routes_(routes), probes_(probes), index_(index), started_us_(wall_clock_us()),
       due_timer_(loop, [this] { admit_due(); }), tasks_(loop)
 {
 }
@@ -76,6 +77,8 @@ Task<void> Scheduler::process(Message& message)
         (void)co_await message.deliveries_over.wait(Deadline::never());
     co_await conclude(message);
     recipients_in_core_ -= message.weight;
+    if (mail::is_probe(message.envelope))
+        probes_.end();
     active_.erase(message.number);
     admit_soon();
 }
@@ -132,6 +135,8 @@ void Scheduler::message_found(queue::StoredMessage message, queue::Arrival how)
     }
     if (scanning_)
         scanned_.push_back(message.number); // new: the index will not forget it when the scan ends
+    if (drop_surplus_probe(message))
+        return;
     ++counters_.accepted;
     const bool due = !message.held && (!message.known || message.next_attempt_us <= wall_clock_us());
     if (due && !paused_ && has_room(message.envelope.recipients.size())) {
@@ -200,6 +205,17 @@ void Scheduler::note_scanned(const queue::StoredMessage& message)
         fresh.next_us = old->next_us;
     if (index_.state() != WaitingIndex::State::Clean || fresh != *old)
         index_.put(fresh);
+}
+
+// Whoever asked asks again. A probe that has to wait is worth nothing.
+bool Scheduler::drop_surplus_probe(const queue::StoredMessage& message)
+{
+    if (!mail::is_probe(message.envelope) || (message.envelope.trace & mail::TraceCache) == 0 ||
+        (has_room(message.envelope.recipients.size()) && probes_.has_room()))
+        return false;
+    log::warning(message.id(), ": too many address verification probes under way: not begun");
+    pool_->retire(message.number);
+    return true;
 }
 
 // An earlier qmgr died between the new message's commit and the end of the old one.
@@ -326,6 +342,8 @@ void Scheduler::begin(queue::StoredMessage stored, const WaitingMessage* record,
     message.orders.requeue = orders.requeue || (record && record->requeue);
     message.active_us = wall_clock_us();
     message.untold = still_untold(message);
+    if (mail::is_probe(message.envelope))
+        probes_.begin();
     message.weight = weight(message.recipients.size());
     recipients_in_core_ += message.weight;
     active_.emplace(number, std::move(owned));

@@ -42,6 +42,7 @@ public:
 };
 
 class Placement;
+class ProbeDesk;
 class Placements;
 
 // A delivery that is over with recipients left, and why.
@@ -71,7 +72,7 @@ public:
 
 class Scheduler final : public queue::QueueListener, private DeliveryOwner {
 public:
-    Scheduler(Loop& loop, const Settings& settings, RouteFinder& routes, WaitingIndex& index);
+    Scheduler(Loop& loop, const Settings& settings, RouteFinder& routes, ProbeDesk& probes, WaitingIndex& index);
     ~Scheduler() override;
 
     // The pool calls this object, so it is made later; both outlive the scheduler's tasks. Then begin.
@@ -108,6 +109,7 @@ private:
     bool has_room(size_t recipients) const;
     size_t room_for_waiting() const;
     void note_scanned(const queue::StoredMessage& message);
+    bool drop_surplus_probe(const queue::StoredMessage& message);
     bool was_requeued(uint64_t number, const std::string& id, const std::string& successor);
     void put_record(const WaitingMessage& record);
     void admit_soon();
@@ -122,7 +124,6 @@ private:
     Task<void> hand_out(Message& message);
     void settle_expanded(Message& message, uint32_t index);
     void place(Message& message, uint32_t index, const queue::Route& route, Placements& placements);
-    void probe(Message& message, uint32_t index, const queue::Route& route);
     Task<void> hand_out_one(Message& message, uint32_t index, Placements& placements);
     void deliver_by(Message& message, uint32_t index, const queue::Route& route, Transport& its_transport,
                     Placements& placements);
@@ -159,6 +160,7 @@ private:
     Loop& loop_;
     const Settings& settings_;
     RouteFinder& routes_;
+    ProbeDesk& probes_;
     WaitingIndex& index_;
     queue::SlotPool* pool_ = nullptr;
     NoticeSender* notices_ = nullptr;

@@ -37,10 +37,12 @@ Transport::~Transport()
     *self_ = nullptr;
 }
 
-Destination& Transport::destination(const std::string& nexthop, const std::string& recipient)
+Destination& Transport::destination(const std::string& nexthop, const std::string& recipient, Traffic traffic)
 {
     std::string key = nexthop;
-    if (settings_.recipient_limit == 1)
+    if (traffic == Traffic::Probes)
+        key = cat("probes ", nexthop);
+    else if (settings_.recipient_limit == 1)
         key = cat(recipient, '@', nexthop);
     auto& slot = destinations_[key];
     if (!slot)

@@ -20,6 +20,8 @@
 
 namespace posthouse::qmgr {
 
+enum class Traffic : unsigned char { Mail, Probes };
+
 // Whose deliveries these are: the scheduler, or a test. Nothing here may call back into the transport
 // before it returns, except for add().
 class DeliveryOwner {
@@ -46,8 +48,9 @@ public:
     TransportSettings::Kind kind() const { return settings_.kind; }
     size_t recipient_limit() const { return settings_.recipient_limit; }
 
-    // `recipient` makes destinations of their own when a delivery takes only one.
-    Destination& destination(const std::string& nexthop, const std::string& recipient);
+    // `recipient` makes destinations of their own when a delivery takes only one. Probes have destinations of their own:
+    // they neither take mail's places at a host nor declare it dead.
+    Destination& destination(const std::string& nexthop, const std::string& recipient, Traffic traffic);
 
     // Takes it in turn, or gives it back at once when the transport or the destination is dead.
     void add(std::unique_ptr<Delivery> delivery, uint64_t& message_turn);

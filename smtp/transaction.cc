@@ -25,7 +25,7 @@ constexpr const char* end_of_data = "sending end of data -- message may be sent 
 Transaction::Transaction(Session& session, const Settings& settings, const queue::DeliveryRequest& request,
                          Results& results, ThreadPool& pool)
     : session_(session), settings_(settings), request_(request), results_(results), pool_(pool), open_(results.open_positions()),
-      needs_reset_(session.needs_reset)
+      needs_reset_(session.needs_reset), is_probe_(mail::is_probe(request.envelope))
 {
 }
 
@@ -107,7 +107,7 @@ Transaction::Step Transaction::step_at(size_t number) const
         return Step::Xforward;
     if (number == mail_step())
         return Step::Mail;
-    return number + 1 == step_count() ? Step::Data : Step::Rcpt;
+    return number == first_rcpt() + open_.size() ? Step::Data : Step::Rcpt;
 }
 
 void Transaction::append_command(size_t number, std::string& out) const
@@ -235,6 +235,11 @@ void Transaction::take_reply(size_t number, smtp::Reply& reply)
 
 void Transaction::take_rcpt_reply(size_t position, smtp::Reply& reply)
 {
+    if (reply.positive() && is_probe_) {
+        results_.delivered(position, reply, settings_.lmtp ? queue::DeliveryAction::Delivered : queue::DeliveryAction::Relayed,
+                           false);
+        return;
+    }
     if (reply.positive()) {
         accepted_.push_back(position);
         return;

@@ -43,8 +43,9 @@ public:
 private:
     enum class Step : unsigned char { Reset, Xforward, Mail, Rcpt, Data };
 
-    // The steps are numbered: reset if needed, XFORWARD commands, MAIL, RCPT for each of open_, DATA.
-    size_t step_count() const { return first_rcpt() + open_.size() + 1; }
+    // The steps are numbered: reset if needed, XFORWARD commands, MAIL, RCPT for each of open_, DATA. A probe ends before
+    // DATA; the session's next transaction begins with a reset.
+    size_t step_count() const { return first_rcpt() + open_.size() + (is_probe_ ? 0 : 1); }
     size_t first_xforward() const { return needs_reset_ ? 1 : 0; }
     size_t mail_step() const { return first_xforward() + xforward_.size(); }
     size_t first_rcpt() const { return mail_step() + 1; }
@@ -77,6 +78,7 @@ private:
     std::vector<size_t> accepted_; // of these, those whose RCPT was taken
     std::vector<std::string> xforward_;
     bool needs_reset_ = false;
+    const bool is_probe_;
     bool stopped_ = false;    // nothing more to send: MAIL was refused, or the session is lost
     bool got_354_ = false;
     bool any_reply_ = false;

@@ -45,8 +45,33 @@ bool all_digits(std::string_view text)
     return !text.empty() && std::all_of(text.begin(), text.end(), ascii::is_digit);
 }
 
+// "host:port" and "user" are not header lines; "Name: body" is.
+bool is_header_line(std::string_view text)
+{
+    const size_t colon = text.find(':');
+    return colon != std::string_view::npos && colon > 0
+           && std::none_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon),
+                           [](char c) { return ascii::is_blank(c) || ascii::is_control(c) || ascii::is_8bit(c); });
+}
+
+// RFC 3463: what X.1.Y says of a recipient is X.1.Z of a sender, and makes no sense of anything else.
+std::string fitting_dsn(std::string_view dsn, Subject subject)
+{
+    constexpr std::string_view of_sender[] = {"1.0", "1.7", "1.8", "1.7", "1.7", "1.0", "1.7", "1.7", "1.8"};
+    constexpr std::string_view of_recipient[] = {"1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.3", "1.2"};
+    std::string fitting(dsn);
+    if (dsn.size() != 5 || !dsn.substr(1).starts_with(".1.") || dsn[4] > '8')
+        return fitting;
+    const auto last = static_cast<size_t>(dsn[4] - '0');
+    const bool of_address = subject == Subject::Sender || subject == Subject::Recipient;
+    fitting.replace(2, 3, !of_address ? "0.0" : subject == Subject::Sender ? of_sender[last] : of_recipient[last]);
+    return fitting;
+}
+
+} // namespace
+
 // "5.7.1 text" into its two parts; the code is empty when there is none.
-std::string_view take_dsn(std::string_view& text)
+std::string_view Evaluation::take_dsn(std::string_view& text)
 {
     size_t at = 0;
     int dots = 0;
@@ -60,17 +85,6 @@ std::string_view take_dsn(std::string_view& text)
     text = ascii::trim(text.substr(at));
     return dsn;
 }
-
-// "host:port" and "user" are not header lines; "Name: body" is.
-bool is_header_line(std::string_view text)
-{
-    const size_t colon = text.find(':');
-    return colon != std::string_view::npos && colon > 0
-           && std::none_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon),
-                           [](char c) { return ascii::is_blank(c) || ascii::is_control(c) || ascii::is_8bit(c); });
-}
-
-} // namespace
 
 Task<Verdict> Evaluation::check_access(const Rule& rule)
 {
@@ -94,6 +108,10 @@ Task<Verdict> Evaluation::check_access(const Rule& rule)
         if (!case_.helo.empty())
             found = co_await find_domain(*rule.maps, case_.helo);
         break;
+    case Subject::Etrn:
+        if (!case_.etrn_domain.empty())
+            found = co_await find_domain(*rule.maps, std::string(case_.etrn_domain));
+        break;
     default:
         if (const Mailbox* box = mailbox(subject))
             found = co_await find_address(*rule.maps, *box);
@@ -104,7 +122,7 @@ Task<Verdict> Evaluation::check_access(const Rule& rule)
     if (!*found)
         co_return Verdict();
     std::string result = std::move(**found);
-    co_return co_await apply(std::move(result), subject);
+    co_return co_await apply(std::move(result), subject, rule.text);
 }
 
 // By the fingerprint of the client's certificate, then by that of its key. It need not be trusted: the entry is the trust.
@@ -125,9 +143,14 @@ Task<table::Value> Evaluation::find_client(table::Maps& maps, std::string_view n
     table::Value found = co_await find_domain(maps, key);
     if (!found || *found)
         co_return found;
-    const char separator = case_.client.ip.v4() ? '.' : ':';
-    key = case_.client.address;
-    found = co_await maps.lookup(key);
+    co_return co_await find_address_prefixes(maps, case_.client.ip);
+}
+
+Task<table::Value> Evaluation::find_address_prefixes(table::Maps& maps, net::IpAddress address)
+{
+    const char separator = address.v4() ? '.' : ':';
+    std::string key = address.to_text();
+    table::Value found = co_await maps.lookup(key);
     while (found && !*found) {
         const size_t cut = key.rfind(separator);
         if (cut == std::string::npos)
@@ -193,55 +216,41 @@ Task<table::Value> Evaluation::find_address(table::Maps& maps, const Mailbox& ma
     co_return found;
 }
 
-Task<Verdict> Evaluation::apply(std::string result, Subject subject)
+Task<Verdict> Evaluation::apply(std::string result, Subject subject, std::string_view source)
 {
     const Settings& settings = case_.server.settings;
     const std::string_view whole = ascii::trim(result);
     const std::string_view word = whole.substr(0, std::min(whole.find_first_of(" \t"), whole.size()));
     std::string_view text = ascii::trim(whole.substr(word.size()));
-
-    // "550 5.7.1 text"; digits alone are OK, as pop-before-smtp tables have them.
-    if (word.size() == 3 && all_digits(word) && (word[0] == '4' || word[0] == '5')) {
-        const int code = (word[0] - '0') * 100 + (word[1] - '0') * 10 + (word[2] - '0');
+    const auto refusal = [&](int code, std::string_view usual_dsn, std::string_view usual_text) {
         const std::string_view dsn = take_dsn(text);
-        co_return rejected(code, dsn.empty() ? "5.7.1" : dsn, subject, text.empty() ? "Access denied" : text);
-    }
-    if (all_digits(word))
-        co_return Verdict::permit();
+        return rejected(code, dsn.empty() ? usual_dsn : std::string_view(fitting_dsn(dsn, subject)), subject,
+                        text.empty() ? usual_text : text);
+    };
+
+    // Digits alone are OK, as pop-before-smtp tables have them.
+    if (all_digits(whole))
+        co_return co_await permitted("OK", subject, source);
+    // "550 5.7.1 text"
+    if (word.size() == 3 && all_digits(word) && (word[0] == '4' || word[0] == '5'))
+        co_return refusal((word[0] - '0') * 100 + (word[1] - '0') * 10 + (word[2] - '0'), "5.7.1", "Access denied");
 
     const auto* named = std::find_if(std::begin(action_names), std::end(action_names),
                                      [&](const ActionName& a) { return ascii::equal(a.name, word); });
-    if (named == std::end(action_names)) {
-        const RuleList* rules = case_.server.restrictions->from_table(word);
-        if (!rules || depth_ >= 100) {
-            log::warning("access table result is neither an action nor a restriction: ", result);
-            co_return Verdict::refuse(451, "4.3.5", cat(shown(subject), ": Server configuration error"));
-        }
-        ++depth_;
-        Verdict verdict = co_await judge_list(*rules);
-        --depth_;
-        co_return verdict;
-    }
+    if (named == std::end(action_names))
+        co_return co_await apply_restrictions(whole, subject);
     switch (named->action) {
     case Do::Ok:
-        co_return Verdict::permit();
+        co_return co_await permitted(named->name, subject, source);
     case Do::Dunno:
         co_return Verdict();
-    case Do::Reject: {
-        const std::string_view dsn = take_dsn(text);
-        co_return rejected(settings.access_reject_code, dsn.empty() ? "5.7.1" : dsn, subject,
-                           text.empty() ? "Access denied" : text);
-    }
-    case Do::Defer: {
-        const std::string_view dsn = take_dsn(text);
-        co_return rejected(settings.access_defer_code, dsn.empty() ? "4.7.1" : dsn, subject,
-                           text.empty() ? "Access denied" : text);
-    }
+    case Do::Reject:
+        co_return refusal(settings.access_reject_code, "5.7.1", "Access denied");
+    case Do::Defer:
+        co_return refusal(settings.access_defer_code, "4.7.1", "Access denied");
     case Do::DeferIfPermit:
     case Do::DeferIfReject: {
-        const std::string_view dsn = take_dsn(text);
-        Verdict later = rejected(settings.access_defer_code, dsn.empty() ? "4.7.1" : dsn, subject,
-                                 text.empty() ? "Service unavailable" : text);
+        Verdict later = refusal(settings.access_defer_code, "4.7.1", "Service unavailable");
         auto& kept = named->action == Do::DeferIfPermit ? defer_if_permit_ : defer_if_reject_;
         if (!warn_only_ && !kept)
             kept = std::move(later);
@@ -250,6 +259,28 @@ Task<Verdict> Evaluation::apply(std::string result, Subject subject)
     default:
         co_return note_action(static_cast<int>(named->action), text, subject);
     }
+}
+
+// A result that names restrictions: a class, or a list of those that need no table. They speak of what the table was
+// asked about.
+Task<Verdict> Evaluation::apply_restrictions(std::string_view text, Subject subject)
+{
+    const auto rules = case_.server.restrictions->from_table(text);
+    if (!rules) {
+        log::warning(rules.error().full_text(), " (in the result of an access table or policy server: ", text, ')');
+        co_return configuration_error();
+    }
+    if (depth_ >= 100) {
+        log::warning("access tables and restriction classes are nested too deeply: ", text);
+        co_return configuration_error();
+    }
+    const Subject outer = subject_;
+    subject_ = subject;
+    ++depth_;
+    Verdict verdict = co_await judge_list(**rules);
+    --depth_;
+    subject_ = outer;
+    co_return verdict;
 }
 
 // The actions that let the message go on. Hold and discard keep the text for the log alone.
@@ -301,10 +332,10 @@ Verdict Evaluation::note_action(int action, std::string_view text, Subject subje
         actions_.prepend.emplace_back(text);
         break;
     case Do::Warn:
-        log_action("warn", subject, text);
+        log_text("warn", text);
         break;
     case Do::Info:
-        log_action("info", subject, text);
+        log_text("info", text);
         break;
     default:
         break;

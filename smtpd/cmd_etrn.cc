@@ -1,5 +1,6 @@
 // ETRN (RFC 1985): a client asks for the mail that waits for its site. What it may ask for is fast_flush_domains; who may
 // ask is smtpd_etrn_restrictions.
+#include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/ipc/channel.h"
 #include "lib/log/log.h"
@@ -14,6 +15,7 @@ namespace posthouse::smtpd {
 namespace {
 
 constexpr size_t longest_name = 255;
+constexpr size_t most_sites = 1000; // asked for within smtpd_etrn_interval
 
 // The queue manager looks for the mail itself, as it does for `postqueue -s`.
 Task<Result<void>> flush_site(Loop& loop, std::string site, Deadline deadline)
@@ -32,6 +34,19 @@ Task<Result<void>> flush_site(Loop& loop, std::string site, Deadline deadline)
     if (!end->ok)
         co_return Error(ErrorKind::Temporary, end->text);
     co_return Result<void>();
+}
+
+// The queue manager looks at each message that waits. Who asks again and again does not make it do so again and again.
+enum class Turn : unsigned char { Now, WasJustNow, TooMany };
+Turn take_turn(std::map<std::string, Instant>& asked, const std::string& site, Instant now, Duration interval)
+{
+    std::erase_if(asked, [&](const auto& one) { return one.second + interval <= now; });
+    if (asked.contains(site))
+        return Turn::WasJustNow;
+    if (asked.size() >= most_sites)
+        return Turn::TooMany;
+    asked.emplace(site, now);
+    return Turn::Now;
 }
 
 } // namespace
@@ -62,9 +77,18 @@ Session::Answer Session::cmd_etrn(const smtp::CommandLine& line)
         log::warning("reject: ETRN ", site, " from ", client_.label());
         co_return smtp::Reply(459, "", cat('<', site, ">: service unavailable"));
     }
+    const Turn turn =
+        take_turn(server_.etrn_sites, ascii::lower(site), server_.loop.now(), server_.settings.etrn_interval);
+    if (turn == Turn::WasJustNow)
+        co_return smtp::Reply(250, "", "Queuing started");
+    if (turn == Turn::TooMany) {
+        log::warning("ETRN ", site, " from ", client_.label(), ": too many different domains are asked for");
+        co_return smtp::Reply(458, "", "Unable to queue messages");
+    }
     const Deadline deadline = Deadline::after(server_.settings.queue_timeout);
     auto flushed = co_await flush_site(server_.loop, site, deadline);
     if (!flushed) {
+        server_.etrn_sites.erase(ascii::lower(site));
         log::warning("ETRN ", site, " from ", client_.label(), ": ", flushed.error().full_text());
         co_return smtp::Reply(458, "", "Unable to queue messages");
     }

@@ -79,6 +79,7 @@ void Session::begin_mail(smtp::MailCommand command)
     mail_->sender.given = command.sender.to_text();
     if (!command.sender.is_null())
         mail_->sender.completed = server_.intake_tables->rewriter().complete(mail_->sender.given);
+    mail_->declared_size = command.size.value_or(0);
     mail::Envelope& envelope = mail_->envelope;
     envelope.sender = mail_->sender.given;
     // RFC 4954 section 5: what a client says of who wrote the message counts when we know who the client is.

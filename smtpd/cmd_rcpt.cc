@@ -88,13 +88,14 @@ Task<std::optional<smtp::Reply>> Session::check_recipient(const Mailbox& recipie
         co_return refuse(Verdict::refuse(refusal->code, refusal->dsn, refusal->text), where_, &recipient);
     const Case asked = make_case(where_, &recipient);
     Actions actions;
+    actions.take_deferrals(mail_ ? &mail_->actions : standing_actions_.get());
     Evaluation evaluation(asked, actions);
     Verdict verdict = co_await judge_recipient(evaluation);
-    if (!verdict.refused() && server_.greylist)
+    if (!verdict.refused() && server_.greylist && mail_) // VRFY has no sender to be waited for
         verdict = co_await server_.greylist->judge(asked);
     if (verdict.refused())
         co_return refuse(verdict, where_, &recipient);
-    if (mail_) // VRFY asks as well
+    if (mail_)
         mail_->actions.add(actions);
     co_return std::nullopt;
 }

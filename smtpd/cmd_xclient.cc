@@ -103,9 +103,17 @@ bool Session::Identity::take(const smtp::Attribute& attribute)
             return false;
         const NameState state = !absent ? NameState::Found
                                         : value == "[TEMPUNAVAIL]" ? NameState::Temporary : NameState::Unknown;
-        (name == "NAME" ? client.name : client.reverse_name) = absent ? "unknown" : value;
-        (name == "NAME" ? client.state : client.reverse_state) = state;
-        got_name |= name == "NAME";
+        const bool reverse = name == "REVERSE_NAME"; // without it, NAME is both
+        if (!reverse) {
+            client.name = absent ? "unknown" : value;
+            client.state = state;
+        }
+        if (reverse || !got_reverse_name) {
+            client.reverse_name = absent ? "unknown" : value;
+            client.reverse_state = state;
+        }
+        got_name |= !reverse;
+        got_reverse_name |= reverse;
         return true;
     }
     if (name == "ADDR") {

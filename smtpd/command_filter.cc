@@ -10,11 +10,12 @@
 
 namespace posthouse::smtpd {
 
-// AUTH is not for tables, which may be asked over the network: there may be a password in it. The rest of a line that was
-// too long is not known.
+// AUTH is not for tables, which may be asked over the network: there may be a password in it. What follows BDAT is content,
+// and must not become commands because a table has failed. The rest of a line that was too long is not known.
 Task<std::optional<smtp::Reply>> Session::filter_command(smtp::CommandLine& line)
 {
-    if (server_.command_filter->empty() || line.too_long || line.has_nul || ascii::equal(line.verb(), "AUTH"))
+    if (server_.command_filter->empty() || line.too_long || line.has_nul || ascii::equal(line.verb(), "AUTH")
+        || ascii::equal(line.verb(), "BDAT"))
         co_return std::nullopt;
     const std::string given(ascii::trim(line.line));
     auto found = co_await server_.command_filter->lookup(given);

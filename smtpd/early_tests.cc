@@ -18,6 +18,17 @@ constexpr size_t most_peeked = 1024;
 constexpr size_t most_shown = 100;
 constexpr Duration teaser_time = Duration::seconds(5); // a few bytes into an empty socket
 
+// Up to what may be a password.
+std::string_view without_login(std::string_view bytes)
+{
+    for (size_t at = 0; at < bytes.size(); ++at) {
+        const bool begins_line = at == 0 || bytes[at - 1] == '\n';
+        if (begins_line && ascii::starts_with(bytes.substr(at), "AUTH"))
+            return bytes.substr(0, at + 4);
+    }
+    return bytes;
+}
+
 // As in C: the log has one line, and who reads it wants to see where the client's lines end.
 std::string escaped(std::string_view bytes)
 {
@@ -43,7 +54,8 @@ std::string escaped(std::string_view bytes)
 } // namespace
 
 EarlyTests::EarlyTests(Screening& screening, ByteStream& stream, ScreenedClient& client)
-    : screening_(screening), stream_(stream), client_(client), changed_(screening.loop()), tasks_(screening.loop())
+    : screening_(screening), stream_(stream), client_(client), stopped_(screening.stopping_), changed_(screening.loop()),
+      tasks_(screening.loop())
 {
     screening_.waiting_.insert(this);
 }
@@ -120,7 +132,7 @@ void EarlyTests::spoke(size_t count, std::string_view beginning)
 {
     if (!client_.due().has(ScreenTest::Greet))
         return; // it has passed: an old friend in a hurry
-    log::info("PREGREET ", count, " after ", seconds_text(client_.age()), " from ", client_.label(), ": ", escaped(beginning));
+    log::info("PREGREET ", count, " after ", seconds_text(client_.age()), " from ", client_.label(), ": ", escaped(without_login(beginning)));
     last_words_ = client_.fail(ScreenTest::Greet, smtp::Reply(550, "5.5.1", "Protocol error"));
 }
 

@@ -3,7 +3,9 @@
 // permits (defer_if_permit), and refusals that a temporary failure softens (defer_if_reject).
 #pragma once
 
+#include "lib/net/resolver.h"
 #include "lib/queue/route.h"
+#include "lib/trust/dns_list.h"
 #include "smtpd/client.h"
 #include "smtpd/restrictions.h"
 #include "smtpd/verdict.h"
@@ -18,10 +20,11 @@ struct SessionInfo;
 
 namespace posthouse::smtpd {
 
+class PolicySettings;
 struct Server;
 
 // What a verdict speaks of.
-enum class Subject : uint8_t { Client, ReverseClient, ClientCertificate, Login, Helo, Sender, Recipient, Data, EndOfData };
+enum class Subject : uint8_t { Client, ReverseClient, ClientCertificate, Login, Helo, Sender, Recipient, Data, EndOfData, Etrn };
 
 // An envelope address: as the client gave it, and with our domain added where it had none.
 struct Mailbox {
@@ -47,6 +50,23 @@ struct Case {
     const tls::SessionInfo* tls = nullptr; // null: plain text
     // "NOQUEUE" or a queue id.
     std::string_view queue_id = "NOQUEUE";
+    // For policy servers.
+    std::string_view login_method = {};
+    std::string_view login_sender = {};  // MAIL's AUTH=
+    uint64_t size = 0;                   // as MAIL has said, then as it is
+    std::string* instance = nullptr;     // names this mail among all; made when first needed. Null: outside of a mail
+    std::string_view only_recipient = {}; // after RCPT, when there is one
+};
+
+// Variants of the rules that look at the hosts of a domain.
+struct ServerRule {
+    static constexpr uint8_t A = 0, Mx = 1, Ns = 2;
+    static constexpr uint8_t variant(Subject subject, uint8_t kind)
+    {
+        return static_cast<uint8_t>(static_cast<uint8_t>(subject) | kind << 4);
+    }
+    static constexpr Subject subject(uint8_t variant) { return static_cast<Subject>(variant & 15); }
+    static constexpr uint8_t kind(uint8_t variant) { return static_cast<uint8_t>(variant >> 4); }
 };
 
 // Whom the reject_..._sender_login_mismatch restrictions look at: bits of their variants.
@@ -61,7 +81,11 @@ std::string log_context(const Case& asked);
 
 class Evaluation {
 public:
-    Evaluation(const Case& asked, Actions& actions) : case_(asked), actions_(actions) {}
+    // Deferrals that `actions` has are those of earlier commands, and count here too.
+    Evaluation(const Case& asked, Actions& actions)
+        : case_(asked), actions_(actions), defer_if_permit_(actions.defer_if_permit), defer_if_reject_(actions.defer_if_reject)
+    {
+    }
     Evaluation(const Evaluation&) = delete;
     Evaluation& operator=(const Evaluation&) = delete;
 
@@ -71,6 +95,8 @@ public:
     Task<Verdict> judge_unlisted(Subject subject);
     // When no list has refused: what defer_if_permit left behind, or Permit.
     Verdict final_word() const;
+    // Instead, where a later command has the final word (smtpd_delay_reject = no): leaves them with the actions.
+    void keep_deferrals();
 
     // The rules; see restriction_table.cc.
     Task<Verdict> permit(const Rule&);
@@ -95,20 +121,57 @@ public:
     Task<Verdict> reject_multi_recipient_bounce(const Rule&);
     Task<Verdict> reject_plaintext_session(const Rule&);
     Task<Verdict> reject_login_mismatch(const Rule&); // variant: LoginMismatch
+    Task<Verdict> reject_unverified(const Rule&);     // variant: Subject
     Task<Verdict> check_access(const Rule&); // variant: Subject
+    Task<Verdict> check_server_access(const Rule&); // variant: ServerRule
+    Task<Verdict> check_policy(const Rule&);
+    Task<Verdict> reject_rbl(const Rule&);
+    Task<Verdict> reject_rhsbl(const Rule&);  // variant: Subject
+    Task<Verdict> permit_listed(const Rule&); // variant 0: by address, 1: by name
+    Task<Verdict> permit_mx_backup(const Rule&);
     Task<Verdict> run_class(const Rule&);
     Task<Verdict> refuse_for_fault(const Rule&);
 
 private:
+    enum class Found : uint8_t { No, Yes, Unknown };
+    // What a DNS list is asked, and how a refusal calls it.
+    struct Listed {
+        Listed() = default;
+        std::string key;
+        std::string what;
+    };
+
     Task<Verdict> judge_list(const RuleList& rules);
     const Mailbox* mailbox(Subject subject) const;
     std::string shown(Subject subject) const;          // "<user@example.com>"
     Verdict rejected(int code, std::string_view dsn, Subject subject, std::string_view why) const;
     Verdict lookup_failure(Subject subject) const;
+    static Verdict configuration_error();
+    static std::string_view class_name(Subject subject); // "Client host"
+    std::string subject_domain(Subject subject) const;   // A-labels, or a literal; "" when there is none
+    // Permit, with a line in the log if main.cf asks for it.
+    Task<Verdict> permitted(std::string_view action, Subject subject, std::string_view table = std::string_view());
+    Verdict put_off(Verdict later, bool at_once);
     void log_action(std::string_view action, Subject subject, std::string_view what) const;
+    void log_text(std::string_view action, std::string_view text) const;
 
-    Task<Verdict> apply(std::string result, Subject subject);
+    // `source`: the table or server that has said so, for the log.
+    Task<Verdict> apply(std::string result, Subject subject, std::string_view source);
+    Task<Verdict> apply_restrictions(std::string_view text, Subject subject);
     Verdict note_action(int action, std::string_view text, Subject subject);
+    static std::string_view take_dsn(std::string_view& text);
+    Task<Verdict> apply_server_result(const Rule& rule, table::Value found, Subject subject);
+    Task<std::vector<std::string>> server_names(std::string domain, uint8_t kind, Deadline deadline);
+    Verdict unknown_exchanger(std::string_view why);
+    Task<Found> find_self(std::vector<net::MxRecord> hosts, Deadline deadline);
+    Task<bool> primary_in_networks(std::vector<net::MxRecord> hosts, Deadline deadline);
+    Listed list_question(Subject subject) const;
+    Task<trust::ListAnswer> ask_dns_list(const Rule& rule, std::string key);
+    Task<Verdict> reject_listed(const Rule& rule, Listed question, Subject subject);
+    Task<table::Value> rbl_template(const Rule& rule);
+    Verdict rbl_verdict(Result<std::string> reply) const;
+    bool reply_value(std::string_view name, std::string& value) const;
+    std::string policy_request(const PolicySettings& service) const;
     Task<Result<bool>> recipient_is_ours();
     Task<Verdict> unlisted(Subject subject);
 
@@ -116,6 +179,7 @@ private:
     Task<table::Value> find_certificate(table::Maps& maps);
     Task<table::Value> find_client(table::Maps& maps, std::string_view name);
     Task<table::Value> find_domain(table::Maps& maps, std::string domain);
+    Task<table::Value> find_address_prefixes(table::Maps& maps, net::IpAddress address);
     Task<table::Value> find_address(table::Maps& maps, const Mailbox& mailbox);
 
     const Case& case_;

@@ -21,6 +21,8 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/greylist.cc %reldir%/greylist.h \
 	%reldir%/hostname.cc %reldir%/hostname.h \
 	%reldir%/message.cc \
+	%reldir%/policy_client.cc %reldir%/policy_client.h \
+	%reldir%/policy_protocol.cc %reldir%/policy_protocol.h \
 	%reldir%/milter_content.cc %reldir%/milter_content.h \
 	%reldir%/milter_service.cc %reldir%/milter_service.h \
 	%reldir%/milter_spool.cc %reldir%/milter_spool.h \
@@ -29,8 +31,14 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/rate_limits.cc %reldir%/rate_limits.h \
 	%reldir%/reject_text.cc %reldir%/reject_text.h \
 	%reldir%/received.cc %reldir%/received.h \
+	%reldir%/reply_text.cc %reldir%/reply_text.h \
 	%reldir%/restriction_table.cc %reldir%/restrictions.h \
 	%reldir%/rules.cc \
+	%reldir%/rules_dns.cc \
+	%reldir%/rules_lists.cc \
+	%reldir%/rules_policy.cc \
+	%reldir%/rules_servers.cc \
+	%reldir%/rules_verify.cc \
 	%reldir%/sasl_service.cc %reldir%/sasl_service.h \
 	%reldir%/screened_client.cc %reldir%/screened_client.h \
 	%reldir%/screening.cc %reldir%/screening.h \
@@ -47,7 +55,8 @@ smtpd_libsmtpd_a_SOURCES = \
 	%reldir%/tls_service.cc %reldir%/tls_service.h \
 	%reldir%/transaction.h \
 	%reldir%/upstream_proxy.cc %reldir%/upstream_proxy.h \
-	%reldir%/verdict.cc %reldir%/verdict.h
+	%reldir%/verdict.cc %reldir%/verdict.h \
+	%reldir%/verifier.cc %reldir%/verifier.h
 
 daemon_PROGRAMS += smtpd/smtpd
 smtpd_smtpd_SOURCES = %reldir%/smtpd.cc

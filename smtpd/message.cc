@@ -227,9 +227,9 @@ void Session::fail_content(smtp::Reply reply)
 // for all, so all hear the same.
 Session::Answer Session::end_message()
 {
-    const size_t recipients = mail_->envelope.recipients.size();
+    const size_t replies = server_.lmtp ? mail_->envelope.recipients.size() : 1;
     smtp::Reply reply = co_await finish_message();
-    for (size_t more = server_.lmtp ? recipients - 1 : 0; more > 0; --more)
+    for (size_t written = 1; written < replies; ++written)
         CO_CHECK(co_await write(reply));
     co_return reply;
 }

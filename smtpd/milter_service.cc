@@ -5,21 +5,9 @@
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
 #include "lib/log/log.h"
-
-#include <algorithm>
+#include "lib/queue/override_options.h"
 
 namespace posthouse::smtpd {
-
-namespace {
-
-// receive_override_options = no_milters: mail that comes back from a content filter was seen when it first came in.
-bool overridden(const config::Config& config)
-{
-    const auto options = config.list("receive_override_options");
-    return std::find(options.begin(), options.end(), "no_milters") != options.end();
-}
-
-} // namespace
 
 Result<std::unique_ptr<MilterService>> MilterService::open(const std::string& parameter, const std::string& maps,
                                                            const config::Config& config, const table::Context& context,
@@ -27,7 +15,8 @@ Result<std::unique_ptr<MilterService>> MilterService::open(const std::string& pa
 {
     const std::vector<std::string> items = config.list(parameter);
     const bool has_maps = !maps.empty() && !config.text(maps).empty();
-    if (overridden(config) || (items.empty() && !has_maps))
+    // Mail that comes back from a content filter was seen when it first came in.
+    if (queue::OverrideOptions(config).no_milters || (items.empty() && !has_maps))
         return std::unique_ptr<MilterService>();
     auto settings = milter::Settings::from_config(config);
     if (!settings)

@@ -1,4 +1,4 @@
-// Where messages are kept until milters have seen them whole. A queue file cannot be read again by the process that writes
+// Where messages are kept until milters have seen them whole, or a proxy filter gets them whole. A queue file cannot be read again by the process that writes
 // it (it may hold what is left of somebody else's mail), so what is too large for memory goes to one nameless file of this
 // process, in blocks. Nothing there is worth a sync: the message is not acknowledged yet.
 #pragma once
@@ -20,7 +20,7 @@ namespace posthouse::smtpd {
 // One for each process, opened before it gives its privileges up.
 class SpoolFile {
 public:
-    static constexpr size_t block_size = 65536;
+    static constexpr size_t block_size = 65535; // one piece of a body as milters are sent it
 
     static Result<std::unique_ptr<SpoolFile>> open(const std::string& directory, ThreadPool& pool);
 

@@ -11,8 +11,8 @@
 //     It looks when something connects to its socket public/pickup, when master's wakeup timer expires
 //     (master.cf column wakeup), and when it starts. A file is removed after its message is durable in
 //     the queue. A file that is not of the right form is moved to the corrupt directory, with a warning.
-//     A message that breaks a limit or is refused by a check is returned to its sender. One that cannot be taken for the moment
-//     stays, and is tried again after pickup_retry_time.
+//     A message that breaks a limit or is refused by a check is returned to its sender. One that cannot be
+//     taken for the moment stays, and is tried again after pickup_retry_time.
 // SECURITY
 //     pickup reads what any local user wrote. It runs as mail_owner, may open nothing but the two
 //     directories, and talks to qmgr(8) alone, and to the mail filters of non_smtpd_milters when there

@@ -20,7 +20,10 @@ Task<std::optional<smtp::Reply>> Session::offer_to_filter(const mail::Recipient&
         mail_->proxy =
             std::make_unique<ProxyFilter>(*server_.proxy, server_.loop, server_.ask_resolver, mail_->envelope);
     }
-    co_return co_await mail_->proxy->offer(recipient);
+    auto refused = co_await mail_->proxy->offer(recipient);
+    if (refused)
+        log_filter_reply(*refused, recipient);
+    co_return refused;
 }
 
 Task<std::optional<smtp::Reply>> Session::start_proxied()
@@ -30,7 +33,7 @@ Task<std::optional<smtp::Reply>> Session::start_proxied()
     log_client();
     auto refused = co_await mail_->proxy->begin_content();
     if (refused) {
-        log_filter_reply(*refused);
+        log_filter_reply(*refused, mail_->envelope.recipients.back());
         co_return refused;
     }
     const std::string headers = trace_headers(wall_clock_us());
@@ -43,7 +46,7 @@ Task<void> Session::take_proxied(std::string_view piece)
     auto refused = co_await mail_->proxy->content(piece);
     if (!refused)
         co_return;
-    log_filter_reply(*refused);
+    log_filter_reply(*refused, mail_->envelope.recipients.back());
     mail_->failure_logged = true;
     fail_content(std::move(*refused));
 }
@@ -51,7 +54,7 @@ Task<void> Session::take_proxied(std::string_view piece)
 Task<smtp::Reply> Session::finish_proxied()
 {
     smtp::Reply reply = co_await mail_->proxy->finish();
-    log_filter_reply(reply);
+    log_filter_reply(reply, mail_->envelope.recipients.back());
     reset_mail();
     if (reply.positive())
         errors_ = junk_ = 0;
@@ -66,11 +69,11 @@ void Session::warn_of_lost_actions() const
         log::warning("with smtpd_proxy_filter, actions HOLD, DISCARD, REDIRECT, FILTER and BCC of access tables are not available");
 }
 
-void Session::log_filter_reply(const smtp::Reply& reply)
+void Session::log_filter_reply(const smtp::Reply& reply, const mail::Recipient& recipient)
 {
-    Mailbox recipient;
-    recipient.given = mail_->envelope.recipients.back().original;
-    const Case asked = make_case(where_, &recipient);
+    Mailbox shown;
+    shown.given = recipient.original;
+    const Case asked = make_case(where_, &shown);
     log::info(reply.positive() ? "proxy-accept: " : "proxy-reject: ", where_, ": ", reply.to_text(), log_context(asked));
 }
 

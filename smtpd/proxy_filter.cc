@@ -48,7 +48,6 @@ Result<std::unique_ptr<ProxySettings>> ProxySettings::open(const config::Config&
     settings->address = std::move(*address);
     settings->ehlo = config.text("smtpd_proxy_ehlo");
     settings->timeout = config.duration("smtpd_proxy_timeout");
-    settings->hold_limit = static_cast<size_t>(config.number("smtpd_proxy_hold_limit"));
     for (const std::string& option : config.list("smtpd_proxy_options")) {
         if (!ascii::equal(option, "speed_adjust"))
             return Error(ErrorKind::Config, cat("smtpd_proxy_options: unknown option: ", option));
@@ -60,7 +59,7 @@ Result<std::unique_ptr<ProxySettings>> ProxySettings::open(const config::Config&
 ProxyFilter::ProxyFilter(const ProxySettings& settings, Loop& loop, std::function<net::Resolver&()> resolver,
                          const mail::Envelope& envelope)
     : settings_(settings), loop_(loop), resolver_(std::move(resolver)), envelope_(envelope),
-      writer_(unknown_content(), 0), holding_(settings.speed_adjust)
+      writer_(unknown_content(), 0), held_(settings.speed_adjust ? std::make_unique<Spooled>(*settings.spool) : nullptr)
 {
 }
 
@@ -174,29 +173,33 @@ ProxyFilter::Refusal ProxyFilter::send_data_command()
     co_return std::move(*answer);
 }
 
-// The whole dialogue up to here, now that the content is there, or as much of it as is held.
+// The whole dialogue up to the end of the content, now that it is there.
 ProxyFilter::Refusal ProxyFilter::send_held()
 {
-    holding_ = false;
+    const std::unique_ptr<Spooled> held = std::move(held_);
     auto refused = co_await open();
     for (size_t at = 0; !refused && at < envelope_.recipients.size(); ++at)
         refused = co_await send_recipient(envelope_.recipients[at]);
     if (!refused)
         refused = co_await send_data_command();
-    if (refused)
-        co_return refused;
-    const std::string held = std::exchange(held_, std::string());
-    co_return co_await send_content(held);
+    for (uint64_t sent = 0; !refused && sent < held->size();) {
+        auto piece = co_await held->read(sent, SpoolFile::block_size);
+        if (!piece)
+            co_return failed("content", piece.error());
+        sent += piece->size();
+        refused = co_await send_content(*piece);
+    }
+    co_return refused;
 }
 
 ProxyFilter::Refusal ProxyFilter::content(std::string_view piece)
 {
     if (!holds())
         co_return co_await send_content(piece);
-    held_.append(piece);
-    if (held_.size() <= settings_.hold_limit)
-        co_return std::nullopt;
-    co_return co_await send_held();
+    auto kept = co_await held_->append(piece);
+    if (!kept)
+        co_return failed("content", kept.error());
+    co_return std::nullopt;
 }
 
 ProxyFilter::Refusal ProxyFilter::send_content(std::string_view piece)

@@ -15,6 +15,7 @@
 #include "lib/smtp/data_writer.h"
 #include "lib/smtp/features.h"
 #include "lib/smtp/reply.h"
+#include "smtpd/milter_spool.h"
 
 #include <functional>
 #include <memory>
@@ -39,9 +40,9 @@ public:
     std::string ehlo;  // smtpd_proxy_ehlo
     Duration timeout;  // for each step
     // Whether the filter is called only when the message is there (smtpd_proxy_options = speed_adjust), so that a slow
-    // client keeps none busy; above so many bytes it is called all the same.
+    // client keeps none busy. Messages wait in `spool` then.
     bool speed_adjust = false;
-    size_t hold_limit = 0;
+    std::unique_ptr<SpoolFile> spool;
 };
 
 class ProxyFilter {
@@ -55,7 +56,7 @@ public:
     ProxyFilter& operator=(const ProxyFilter&) = delete;
 
     // Each gives nothing when the filter agrees; its refusal; or 451 4.3.0 when it cannot be asked, which has been
-    // logged. Under speed_adjust the filter is not asked before finish(), or until content() has too much.
+    // logged. Under speed_adjust the filter is not asked before finish().
     using Refusal = Task<std::optional<smtp::Reply>>;
     // Before each recipient is added to the envelope; the first opens the connection.
     Refusal offer(const mail::Recipient& recipient);
@@ -66,7 +67,7 @@ public:
 
 private:
     using Answer = Task<Result<smtp::Reply>>;
-    bool holds() const { return holding_; }
+    bool holds() const { return held_ != nullptr; }
     Task<Result<void>> connect();
     Answer ask(std::string_view command);
     Refusal open();
@@ -85,8 +86,7 @@ private:
     smtp::Features features_;
     smtp::DataWriter writer_;
     std::string wire_; // content as it is sent
-    std::string held_; // content that waits for the end
-    bool holding_;
+    std::unique_ptr<Spooled> held_; // content that waits for its end
 };
 
 } // namespace posthouse::smtpd

@@ -4,7 +4,6 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/config/config.h"
-#include "lib/config/expand.h"
 #include "lib/log/log.h"
 
 #include <algorithm>
@@ -15,58 +14,6 @@ namespace {
 
 constexpr std::string_view goes_on = "\\c"; // at the begin of a footer: on the line that is there
 constexpr std::string_view line_break = "\\n"; // in the template; what values have of it is text
-
-// What the Expander sees: `$` in a value is no name.
-class FactNames final : public config::Names {
-public:
-    explicit FactNames(const FooterFacts& facts) : facts_(facts) {}
-    std::optional<std::string> unexpanded(std::string_view name) const override
-    {
-        for (const auto& [known, value] : facts_.values) {
-            if (known != name)
-                continue;
-            std::string text;
-            for (const char c : value)
-                text.append(c == '$' ? 2 : 1, c);
-            return text;
-        }
-        return std::nullopt;
-    }
-
-private:
-    const FooterFacts& facts_;
-};
-
-// One character of smtpd_expansion_filter: itself, or written as \t, \\ or \40 (octal).
-char take_character(std::string_view& text)
-{
-    const char first = text.front();
-    text.remove_prefix(1);
-    if (first != '\\' || text.empty())
-        return first;
-    if (text.front() >= '0' && text.front() <= '7') {
-        int value = 0;
-        for (int digits = 0; digits < 3 && !text.empty() && text.front() >= '0' && text.front() <= '7'; ++digits) {
-            value = value * 8 + (text.front() - '0');
-            text.remove_prefix(1);
-        }
-        return static_cast<char>(value);
-    }
-    const char second = text.front();
-    text.remove_prefix(1);
-    constexpr std::string_view letters = "abfnrtv";
-    constexpr std::string_view meanings = "\a\b\f\n\r\t\v";
-    const size_t at = letters.find(second);
-    return at == std::string_view::npos ? second : meanings[at];
-}
-
-std::bitset<256> characters(std::string_view text)
-{
-    std::bitset<256> found;
-    while (!text.empty())
-        found.set(static_cast<unsigned char>(take_character(text)));
-    return found;
-}
 
 std::string with_line_ends(std::string_view footer)
 {
@@ -128,7 +75,7 @@ Result<std::unique_ptr<RejectText>> RejectText::open(const config::Config& confi
     made->footer_ = config.text("smtpd_reject_footer");
     if (made->filter_->empty() && made->footers_->empty() && made->footer_.empty())
         return std::unique_ptr<RejectText>();
-    made->passes_ = characters(config.text("smtpd_expansion_filter"));
+    made->passes_ = CharacterFilter(config.text("smtpd_expansion_filter"));
     return made;
 }
 
@@ -167,19 +114,19 @@ Task<void> RejectText::replace(smtp::Reply& reply)
 
 void RejectText::append_footer(smtp::Reply& reply, std::string_view footer, FooterFacts facts) const
 {
-    for (auto& [name, value] : facts.values)
-        for (char& c : value)
-            if (!passes_[static_cast<unsigned char>(c)])
-                c = '_';
     const bool same_line = footer.starts_with(goes_on);
     if (same_line)
         footer.remove_prefix(goes_on.size());
-    const FactNames names(facts);
-    config::Expander expander(names);
-    auto text = expander.expand(with_line_ends(footer));
-    if (!text || !expander.undefined().empty()) {
-        log::warning("a footer of refusals is left out: ",
-                     text ? cat("unknown name: ", *expander.undefined().begin()) : text.error().full_text());
+    const auto names = [&facts](std::string_view name, std::string& value) {
+        const auto known = std::find_if(facts.values.begin(), facts.values.end(), [&](const auto& f) { return f.first == name; });
+        if (known == facts.values.end())
+            return false;
+        value = known->second;
+        return true;
+    };
+    auto text = expand_reply(with_line_ends(footer), names, passes_);
+    if (!text) {
+        log::warning("a footer of refusals is left out: ", text.error().full_text());
         return;
     }
     std::string_view rest = *text;

@@ -7,8 +7,8 @@
 #include "lib/event/task.h"
 #include "lib/smtp/reply.h"
 #include "lib/table/maps.h"
+#include "smtpd/reply_text.h"
 
-#include <bitset>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,7 +46,7 @@ private:
 
     std::unique_ptr<table::Maps> filter_, footers_;
     std::string footer_;
-    std::bitset<256> passes_; // smtpd_expansion_filter
+    CharacterFilter passes_; // smtpd_expansion_filter
 };
 
 // "550 5.7.1 text" as a table has it; nothing when it is no refusal.

@@ -1,13 +1,15 @@
-// The restrictions themselves, one function each (postconf(5), smtpd_recipient_restrictions and others).
+// The restrictions that need no more than the session and tables of our own, one function each (postconf(5),
+// smtpd_recipient_restrictions and others). Those that ask DNS are in rules_dns.cc, rules_lists.cc and rules_servers.cc,
+// policy servers in rules_policy.cc, access tables in access.cc.
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/event/loop.h"
-#include "lib/net/resolver.h"
 #include "lib/table/match_list.h"
 #include "lib/tls/session_info.h"
 #include "smtpd/evaluation.h"
 #include "smtpd/hostname.h"
 #include "smtpd/server.h"
+#include "smtpd/verifier.h"
 
 #include <algorithm>
 
@@ -15,7 +17,7 @@ namespace posthouse::smtpd {
 
 Task<Verdict> Evaluation::permit(const Rule&)
 {
-    co_return Verdict::permit();
+    co_return co_await permitted("permit", subject_);
 }
 
 Task<Verdict> Evaluation::reject(const Rule&)
@@ -25,20 +27,20 @@ Task<Verdict> Evaluation::reject(const Rule&)
 
 Task<Verdict> Evaluation::defer(const Rule&)
 {
-    co_return rejected(case_.server.settings.defer_code, "4.7.1", subject_, "Try again later");
+    co_return rejected(case_.server.settings.defer_code, "4.3.2", subject_, "Try again later");
 }
 
 Task<Verdict> Evaluation::defer_if_permit(const Rule&)
 {
     if (!warn_only_ && !defer_if_permit_)
-        defer_if_permit_ = rejected(450, "4.7.1", subject_, "defer_if_permit requested");
+        defer_if_permit_ = rejected(450, "4.7.0", subject_, "defer_if_permit requested");
     co_return Verdict();
 }
 
 Task<Verdict> Evaluation::defer_if_reject(const Rule&)
 {
     if (!warn_only_ && !defer_if_reject_)
-        defer_if_reject_ = rejected(450, "4.7.1", subject_, "defer_if_reject requested");
+        defer_if_reject_ = rejected(450, "4.7.0", subject_, "defer_if_reject requested");
     co_return Verdict();
 }
 
@@ -50,7 +52,7 @@ Task<Verdict> Evaluation::sleep(const Rule& rule)
     co_return Verdict();
 }
 
-Task<Verdict> Evaluation::permit_mynetworks(const Rule&)
+Task<Verdict> Evaluation::permit_mynetworks(const Rule& rule)
 {
     if (!case_.in_mynetworks) {
         Result<bool> inside = co_await case_.server.mynetworks->matches_client(case_.client.name, case_.client.ip);
@@ -58,17 +60,23 @@ Task<Verdict> Evaluation::permit_mynetworks(const Rule&)
             co_return lookup_failure(Subject::Client);
         case_.in_mynetworks = *inside;
     }
-    co_return *case_.in_mynetworks ? Verdict::permit() : Verdict();
+    if (!*case_.in_mynetworks)
+        co_return Verdict();
+    co_return co_await permitted(rule.type->name, Subject::Client);
 }
 
-Task<Verdict> Evaluation::permit_inet_interfaces(const Rule&)
+Task<Verdict> Evaluation::permit_inet_interfaces(const Rule& rule)
 {
-    co_return case_.server.is_own_address(case_.client.ip) ? Verdict::permit() : Verdict();
+    if (!case_.server.is_own_address(case_.client.ip))
+        co_return Verdict();
+    co_return co_await permitted(rule.type->name, Subject::Client);
 }
 
-Task<Verdict> Evaluation::permit_sasl_authenticated(const Rule&)
+Task<Verdict> Evaluation::permit_sasl_authenticated(const Rule& rule)
 {
-    co_return !case_.login.empty() ? Verdict::permit() : Verdict();
+    if (case_.login.empty())
+        co_return Verdict();
+    co_return co_await permitted(rule.type->name, Subject::Client);
 }
 
 // Whether we are the recipient's destination, or a relay for it, without the sender naming a way
@@ -88,14 +96,16 @@ Task<Result<bool>> Evaluation::recipient_is_ours()
     co_return route_->address_class != queue::AddressClass::Default;
 }
 
-Task<Verdict> Evaluation::permit_auth_destination(const Rule&)
+Task<Verdict> Evaluation::permit_auth_destination(const Rule& rule)
 {
     if (!case_.recipient)
         co_return Verdict();
     Result<bool> ours = co_await recipient_is_ours();
     if (!ours)
         co_return lookup_failure(Subject::Recipient);
-    co_return *ours ? Verdict::permit() : Verdict();
+    if (!*ours)
+        co_return Verdict();
+    co_return co_await permitted(rule.type->name, Subject::Recipient);
 }
 
 Task<Verdict> Evaluation::reject_unauth_destination(const Rule& rule)
@@ -120,7 +130,8 @@ Task<Verdict> Evaluation::reject_unlisted(const Rule& rule)
 Task<Verdict> Evaluation::unlisted(Subject subject)
 {
     const Mailbox* box = mailbox(subject);
-    if (!box || box->completed.empty())
+    // Whoever gets our probes may ask whether their sender is real.
+    if (!box || box->completed.empty() || case_.server.verifier->is_sender(box->completed))
         co_return Verdict();
     std::string address = box->completed;
     auto check = co_await case_.server.router->known_recipient(std::move(address));
@@ -153,51 +164,6 @@ Task<Verdict> Evaluation::reject_non_fqdn(const Rule& rule)
     co_return rejected(code, "5.5.2", subject, "need fully-qualified address");
 }
 
-Task<Verdict> Evaluation::reject_unknown_domain(const Rule& rule)
-{
-    const Subject subject = static_cast<Subject>(rule.type->variant);
-    const Mailbox* box = mailbox(subject);
-    if (!box || box->completed.empty())
-        co_return Verdict();
-    const std::string domain(box->domain());
-    if (domain.empty() || domain.front() == '[')
-        co_return Verdict();
-    auto address_class = co_await case_.server.router->classify(domain);
-    if (!address_class)
-        co_return lookup_failure(subject);
-    // A domain of ours need not be in DNS.
-    if (*address_class != queue::AddressClass::Default)
-        co_return Verdict();
-
-    const bool of_sender = subject == Subject::Sender;
-    const std::string_view dsn = of_sender ? "5.1.8" : "5.1.2";
-    const Deadline deadline = Deadline::after(case_.server.settings.dns_timeout);
-    auto mx = co_await case_.server.resolver().mx(domain, deadline);
-    if (mx.found()) {
-        // RFC 7505: a null MX says that the domain takes no mail, and so no bounces either.
-        const bool null_mx = mx.records.size() == 1 && mx.records.front().host.empty();
-        if (!null_mx)
-            co_return Verdict();
-        co_return rejected(of_sender ? 550 : 556, of_sender ? "5.7.27" : "5.1.10", subject,
-                           cat("Domain ", domain, " does not accept mail (nullMX)"));
-    }
-    bool temporary = mx.temporary();
-    if (mx.state == net::Answer::State::NoData) {
-        auto addresses = co_await case_.server.resolver().addresses(domain, net::Family::Any, deadline);
-        if (addresses.found())
-            co_return Verdict();
-        temporary = addresses.temporary();
-    }
-    Verdict unknown = rejected(case_.server.settings.unknown_address_code, dsn, subject, "Domain not found");
-    if (!temporary)
-        co_return unknown;
-    // reject_tempfail_action = defer_if_permit: no answer is no reason to say more than "later".
-    unknown.soften(450);
-    if (!warn_only_ && !defer_if_permit_)
-        defer_if_permit_ = std::move(unknown);
-    co_return Verdict();
-}
-
 Task<Verdict> Evaluation::reject_invalid_helo(const Rule&)
 {
     std::string_view name = case_.helo;
@@ -207,38 +173,6 @@ Task<Verdict> Evaluation::reject_invalid_helo(const Rule&)
     if (name.empty() || is_literal(name) || net::IpAddress::parse(name) || is_hostname(name))
         co_return Verdict();
     co_return rejected(case_.server.settings.invalid_hostname_code, "5.5.2", Subject::Helo, "Invalid name");
-}
-
-Task<Verdict> Evaluation::reject_unknown_helo(const Rule&)
-{
-    if (case_.helo.empty() || is_literal(case_.helo))
-        co_return Verdict();
-    const Deadline deadline = Deadline::after(case_.server.settings.dns_timeout);
-    auto addresses = co_await case_.server.resolver().addresses(case_.helo, net::Family::Any, deadline);
-    if (addresses.found())
-        co_return Verdict();
-    auto mx = co_await case_.server.resolver().mx(case_.helo, deadline);
-    if (mx.found())
-        co_return Verdict();
-    Verdict unknown = rejected(case_.server.settings.unknown_hostname_code, "5.7.1", Subject::Helo, "Host not found");
-    if (!addresses.temporary() && !mx.temporary())
-        co_return unknown;
-    unknown.soften(450);
-    if (!warn_only_ && !defer_if_permit_)
-        defer_if_permit_ = std::move(unknown);
-    co_return Verdict();
-}
-
-Task<Verdict> Evaluation::reject_unknown_client(const Rule& rule)
-{
-    const bool reverse_only = static_cast<Subject>(rule.type->variant) == Subject::ReverseClient;
-    const NameState state = reverse_only ? case_.client.reverse_state : case_.client.state;
-    if (state == NameState::Found)
-        co_return Verdict();
-    const int code = state == NameState::Temporary ? 450 : case_.server.settings.unknown_client_code;
-    co_return Verdict::refuse(code, "5.7.25",
-                              cat("Client host rejected: cannot find your ", reverse_only ? "reverse " : "", "hostname, [",
-                                  case_.client.address, ']'));
 }
 
 Task<Verdict> Evaluation::reject_unauth_pipelining(const Rule&)
@@ -261,19 +195,23 @@ Task<Verdict> Evaluation::permit_tls_clientcerts(const Rule& rule)
 {
     if (!case_.tls || !case_.tls->has_peer_certificate())
         co_return Verdict();
-    if (rule.type->variant == 1)
-        co_return case_.tls->trust >= tls::PeerTrust::Trusted ? Verdict::permit() : Verdict();
-    table::Value found = co_await find_certificate(*case_.server.client_certificates);
-    if (!found)
-        co_return lookup_failure(Subject::ClientCertificate);
-    co_return *found ? Verdict::permit() : Verdict();
+    bool known = case_.tls->trust >= tls::PeerTrust::Trusted;
+    if (rule.type->variant != 1) {
+        table::Value found = co_await find_certificate(*case_.server.client_certificates);
+        if (!found)
+            co_return lookup_failure(Subject::ClientCertificate);
+        known = found->has_value();
+    }
+    if (!known)
+        co_return Verdict();
+    co_return co_await permitted(rule.type->name, Subject::Client);
 }
 
 Task<Verdict> Evaluation::reject_plaintext_session(const Rule&)
 {
     if (case_.tls)
         co_return Verdict();
-    co_return rejected(case_.server.settings.plaintext_code, "4.7.1", subject_, "Session encryption is required");
+    co_return Verdict::refuse(case_.server.settings.plaintext_code, "4.7.1", "Session encryption is required");
 }
 
 } // namespace posthouse::smtpd

@@ -60,8 +60,7 @@ void ScreenedClient::pass_all()
         if (due_.has(test))
             record_.pass(test, until);
     changed_ = true;
-    due_ = failed_ = TestSet();
-    refusal_.reset();
+    due_ = TestSet();
 }
 
 std::optional<smtp::Reply> ScreenedClient::fail(ScreenTest test, const smtp::Reply& reply)

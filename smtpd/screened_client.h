@@ -46,7 +46,7 @@ public:
     std::optional<smtp::Reply> punish(ScreenAction action, const smtp::Reply& reply);
     // It may behave, but not become known by it.
     void forget_passes() { forgetful_ = true; }
-    // Nothing else is tested: it is known well enough.
+    // Nothing else is tested: it is known well enough. What is against it already stays.
     void pass_all();
     // Writes down what it has passed; says PASS in the log when there is nothing that it has not.
     void conclude();

@@ -281,8 +281,10 @@ std::optional<PassRecord> Screening::recall(const net::IpAddress& client, int64_
 
 void Screening::remember(const net::IpAddress& client, const PassRecord& record, int64_t now)
 {
-    if (cache_)
-        (void)cache_->put(client.to_text(), record.to_text(), record.end() + settings_.retention.whole_seconds(), now); // it is new again then
+    if (!cache_)
+        return;
+    const int64_t forgotten = record.end() + settings_.retention.whole_seconds();
+    (void)cache_->put(client.to_text(), record.to_text(), forgotten, now); // else it is new again the next time
 }
 
 } // namespace posthouse::smtpd

@@ -17,6 +17,7 @@
 #include "smtpd/session.h"
 #include "smtpd/tls_service.h"
 #include "smtpd/upstream_proxy.h"
+#include "smtpd/verifier.h"
 
 #include <algorithm>
 #include <ifaddrs.h>
@@ -63,6 +64,8 @@ constexpr ListParameter lists[] = {
     {"smtpd_forbid_bare_newline_exclusions", &Server::bare_newline_exclusions},
     {"smtpd_client_event_limit_exceptions", &Server::rate_limit_exceptions},
     {"smtpd_forbidden_commands", &Server::forbidden_commands},
+    {"smtpd_log_access_permit_actions", &Server::permit_log},
+    {"permit_mx_backup_networks", &Server::mx_backup_networks},
     {"fast_flush_domains", &Server::fast_flush_domains},
 };
 
@@ -74,6 +77,7 @@ struct MapsParameter {
 constexpr MapsParameter map_lists[] = {
     {"smtpd_discard_ehlo_keyword_address_maps", &Server::discard_ehlo_maps},
     {"relay_clientcerts", &Server::client_certificates},
+    {"rbl_reply_maps", &Server::rbl_reply_maps},
     {"smtpd_command_filter", &Server::command_filter},
 };
 
@@ -107,11 +111,14 @@ Server::~Server() = default;
 Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const table::Context& context)
 {
     auto server = std::make_unique<Server>(config, *context.loop);
-    RETURN_IF_ERROR(keep(server->restrictions, Restrictions::open(config, context)));
+    const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
+    RETURN_IF_ERROR(keep(server->restrictions, Restrictions::open(config, context, ask)));
     RETURN_IF_ERROR(keep(server->router, queue::Router::open(config, context)));
     RETURN_IF_ERROR(keep(server->intake_tables, queue::IntakeTables::open(config, context)));
     RETURN_IF_ERROR(keep(server->content_rules, queue::ContentRules::open(config, context)));
     RETURN_IF_ERROR(keep(server->proxy, ProxySettings::open(config)));
+    if (server->proxy && server->proxy->speed_adjust)
+        RETURN_IF_ERROR(keep(server->proxy->spool, SpoolFile::open(config.text("queue_directory"), *context.pool)));
     RETURN_IF_ERROR(keep(server->local_clients, queue::LocalClients::open(config, context)));
     for (const ListParameter& row : lists)
         RETURN_IF_ERROR(keep((*server).*row.list,
@@ -122,7 +129,6 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
             keep((*server).*row.maps, table::Maps::open(row.parameter, config.text(row.parameter), context)));
     RETURN_IF_ERROR(keep(server->sender_owners, SenderOwners::open(config, context)));
     RETURN_IF_ERROR(keep(server->reject_text, RejectText::open(config, context)));
-    const auto ask = [at = server.get()]() -> net::Resolver& { return at->resolver(); };
     if (SaslService::wanted(config))
         RETURN_IF_ERROR(keep(server->sasl, SaslService::open(config, context, ask)));
     if (Screening::wanted(config))
@@ -138,6 +144,7 @@ Result<std::unique_ptr<Server>> Server::open(const config::Config& config, const
     if (server->milters)
         RETURN_IF_ERROR(server->milters->open_spool(config.text("queue_directory"), *context.pool));
 
+    server->verifier = std::make_unique<Verifier>(config, *server);
     for (const std::string& word : server->settings.overrides.unknown)
         log::warning("receive_override_options: unknown word: ", word);
     server->own_addresses = interface_addresses();
@@ -154,7 +161,7 @@ std::vector<Error> Server::faults(const config::Config& config, const table::Con
         if (!opened)
             found.push_back(std::move(opened.error()));
     };
-    auto restrictions = Restrictions::open(config, context);
+    auto restrictions = Restrictions::open(config, context, nullptr);
     if (restrictions)
         found = (*restrictions)->faults();
     look(std::move(restrictions));
@@ -214,7 +221,8 @@ bool Server::stale() const
            || (content_rules && content_rules->stale()) || local_clients->stale() || sender_owners->stale()
            || (reject_text && reject_text->stale()) || (sasl && sasl->stale()) || (screening && screening->stale())
            || (upstream_proxy && upstream_proxy->stale()) || (greylist && greylist->stale())
-           || (sending_limits && sending_limits->stale()) || (milters && milters->stale()) || (tls && tls->stale());
+           || (sending_limits && sending_limits->stale()) || (milters && milters->stale()) || (tls && tls->stale())
+           || verifier->stale();
 }
 
 void Server::stop_sessions()

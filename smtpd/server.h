@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <unordered_set>
 #include <vector>
@@ -38,6 +39,7 @@ class SendingLimits;
 class Session;
 class TlsService;
 class UpstreamProxy;
+class Verifier;
 
 struct Server {
     static Result<std::unique_ptr<Server>> open(const config::Config& config, const table::Context& context);
@@ -82,6 +84,9 @@ struct Server {
     std::unique_ptr<table::MatchList> bare_newline_exclusions;
     std::unique_ptr<table::MatchList> rate_limit_exceptions;
     std::unique_ptr<table::MatchList> forbidden_commands;
+    std::unique_ptr<table::MatchList> permit_log;         // smtpd_log_access_permit_actions
+    std::unique_ptr<table::MatchList> mx_backup_networks; // permit_mx_backup_networks
+    std::unique_ptr<table::Maps> rbl_reply_maps;
     std::unique_ptr<table::MatchList> fast_flush_domains;
     std::unique_ptr<table::Maps> discard_ehlo_maps;
     std::unique_ptr<table::Maps> command_filter;
@@ -95,7 +100,9 @@ struct Server {
     std::unique_ptr<SendingLimits> sending_limits;    // null: none
     std::unique_ptr<TlsService> tls;                  // null: no TLS here. Set before the first session
     std::unique_ptr<MilterService> milters;           // null: none
+    std::unique_ptr<Verifier> verifier;
     std::vector<net::IpAddress> own_addresses;
+    std::map<std::string, Instant> etrn_sites; // flushed within smtpd_etrn_interval, and when
 
     std::unordered_set<Session*> sessions; // alive now; each enters and leaves by itself
     bool stopping = false;

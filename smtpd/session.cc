@@ -307,8 +307,12 @@ Task<bool> Session::is_foreign(const smtp::CommandLine& line, table::MatchList& 
 // A client that does not look at the reply to AUTH goes on with its password.
 void Session::log_foreign_command(std::string_view line) const
 {
-    log::warning("non-SMTP command from ", client_.label(), ": ",
-                 auth_was_last_ ? std::string_view("(not shown: it follows AUTH)") : line.substr(0, 100));
+    log::warning("non-SMTP command from ", client_.label(), ": ", shown(line));
+}
+
+std::string_view Session::shown(std::string_view line) const
+{
+    return auth_was_last_ ? std::string_view("(not shown: it follows AUTH)") : line.substr(0, 100);
 }
 
 // What is wrong with a command before it is looked at.
@@ -406,10 +410,23 @@ Case Session::make_case(std::string_view where, const Mailbox* recipient)
     asked.recipient_count = mail_ ? mail_->envelope.recipients.size() : 0;
     asked.pipelined = pipelined_;
     asked.login = login_.user;
+    asked.login_method = login_.method;
     asked.tls = tls_info();
-    if (mail_ && !mail_->queue_id.empty())
-        asked.queue_id = mail_->queue_id;
+    if (mail_)
+        add_mail_facts(asked);
     return asked;
+}
+
+void Session::add_mail_facts(Case& asked)
+{
+    const auto& recipients = mail_->envelope.recipients;
+    if (!mail_->queue_id.empty())
+        asked.queue_id = mail_->queue_id;
+    asked.login_sender = mail_->envelope.sasl_sender;
+    asked.size = asked.where == "END-OF-MESSAGE" ? mail_->reader.size() : mail_->declared_size;
+    asked.instance = &mail_->instance;
+    if (!asked.recipient && recipients.size() == 1)
+        asked.only_recipient = recipients.front().original;
 }
 
 // Logs the refusal in Postfix's shape and makes it the reply.
@@ -426,20 +443,24 @@ Task<std::optional<smtp::Reply>> Session::judge_stage(Stage stage, std::string_v
 {
     if (server_.restrictions->list(stage).empty())
         co_return std::nullopt;
+    const bool before_recipients = stage == Stage::Client || stage == Stage::Helo || stage == Stage::Sender;
     const Case asked = make_case(where);
     Actions actions;
+    if (before_recipients)
+        actions.take_deferrals(mail_ ? &mail_->actions : standing_actions_.get());
     Evaluation evaluation(asked, actions);
     Verdict verdict = co_await evaluation.judge(stage);
-    if (!verdict.refused())
+    if (!verdict.refused() && !before_recipients)
         verdict = evaluation.final_word();
     if (verdict.refused())
         co_return refuse(verdict, where);
-    if (mail_) {
-        mail_->actions.add(actions);
-    } else {
-        if (!standing_actions_)
-            standing_actions_ = std::make_unique<Actions>();
-        standing_actions_->add(actions);
+    if (!mail_ && !standing_actions_)
+        standing_actions_ = std::make_unique<Actions>();
+    Actions& standing = mail_ ? mail_->actions : *standing_actions_;
+    standing.add(actions);
+    if (before_recipients) {
+        evaluation.keep_deferrals();
+        standing.take_deferrals(&actions);
     }
     co_return std::nullopt;
 }

@@ -116,6 +116,7 @@ private:
         std::string_view protocol;
         Login login;
         bool got_name = false;
+        bool got_reverse_name = false;
         bool got_address = false;
     };
 
@@ -126,6 +127,7 @@ private:
     Task<std::optional<smtp::Reply>> count_visit();
     Task<std::optional<smtp::Reply>> greeting();
     void log_foreign_command(std::string_view line) const;
+    std::string_view shown(std::string_view line) const;
     Task<std::optional<smtp::Reply>> welcome();
     Answer execute(const Command& command, const smtp::CommandLine& line);
     std::optional<smtp::Reply> refuse_early(const Command& command, const smtp::CommandLine& line);
@@ -229,7 +231,7 @@ private:
     Task<void> take_proxied(std::string_view piece);
     Task<smtp::Reply> finish_proxied();
     void warn_of_lost_actions() const;
-    void log_filter_reply(const smtp::Reply& reply);
+    void log_filter_reply(const smtp::Reply& reply, const mail::Recipient& recipient);
 
     // cmd_simple.cc
     Answer cmd_rset(const smtp::CommandLine& line);
@@ -267,6 +269,7 @@ private:
 
     // restrictions, for all commands
     Case make_case(std::string_view where, const Mailbox* recipient = nullptr);
+    void add_mail_facts(Case& asked);
     Task<std::optional<smtp::Reply>> judge_stage(Stage stage, std::string_view where);
     smtp::Reply refuse(const Verdict& verdict, std::string_view where, const Mailbox* recipient = nullptr);
     void reset_mail();

@@ -1,8 +1,8 @@
 // What milters hear of a session, and what follows from what they say. Each function is one event; it gives the reply that
 // takes the place of ours, or nothing. Without milters none of them does anything.
 //
-// As Sendmail has it: a client that was refused at CONNECT or HELO hears 220 and 250 all the same, and the refusal at each
-// command for mail; but 421 ends the session at once.
+// As Sendmail and Postfix have it: a client that was refused at CONNECT or HELO may go on all the same, and hears the refusal
+// at each command for mail; but 421 ends the session at once.
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
@@ -126,10 +126,10 @@ std::optional<std::string> Session::MilterMacros::of_server(std::string_view nam
     const bool asks_address = name == "daemon_addr" || name == "if_addr";
     if (!asks_address && name != "daemon_port")
         return std::nullopt;
-    const net::SocketAddress local = net::SocketAddress::local_of(session_.chat_.stream().fd());
-    if (local.port == 0)
+    const Client& client = session_.client_; // which knows what a proxy in front has for our address
+    if (client.server_port == 0)
         return std::nullopt;
-    return asks_address ? local.ip.unmapped().to_text() : cat(local.port);
+    return asks_address ? client.server_ip.to_text() : cat(client.server_port);
 }
 
 std::optional<std::string> Session::MilterMacros::of_tls(std::string_view name) const
@@ -198,16 +198,18 @@ Task<std::optional<smtp::Reply>> Session::milters_connect()
     if (!milters_)
         co_return std::nullopt;
     milter::ClientFacts facts;
-    facts.name = client_.name;
+    facts.name = client_.name == "unknown" ? cat('[', client_.address, ']') : client_.name;
     facts.address = client_.port.empty() && client_.address == "unknown" ? std::string() : client_.address;
     facts.v6 = !client_.ip.v4();
     facts.port = static_cast<uint16_t>(ascii::parse_unsigned(client_.port).value_or(0));
     const MilterMacros macros(*this);
     const milter::Verdict verdict = co_await milters_->chain.connect(facts, macros);
     auto refusal = heed_milters(verdict, "CONNECT");
-    if (!refusal || !ends_session(*refusal))
+    if (!refusal || (refusal->temporary() && !ends_session(*refusal)))
         co_return std::nullopt;
-    closing_ = true;
+    closing_ = ends_session(*refusal);
+    if (!closing_) // RFC 5321 section 3.1: 554 in place of 220
+        co_return smtp::Reply(554, "", cat(server_.settings.hostname, " ESMTP not accepting connections"));
     co_return refusal;
 }
 
@@ -321,7 +323,10 @@ Task<std::optional<smtp::Reply>> Session::milters_message(smtp::ContentFacts& fa
         co_return failed(loaded.error());
     const MilterMacros macros(*this);
     const milter::Verdict verdict = co_await milters_->chain.message(content, macros);
-    auto refusal = heed_milters(verdict, "END-OF-MESSAGE");
+    Mailbox last_recipient; // for the log
+    if (!mail_->envelope.recipients.empty())
+        last_recipient.given = mail_->envelope.recipients.back().original;
+    auto refusal = heed_milters(verdict, "END-OF-MESSAGE", &last_recipient);
     if (refusal || mail_->actions.discard)
         co_return refusal;
     mail_->envelope.hold |= mail_->actions.hold;

@@ -10,8 +10,6 @@ namespace posthouse::smtpd {
 
 namespace {
 
-constexpr size_t most_shown = 100;
-
 const smtp::Reply& protocol_error()
 {
     static const smtp::Reply reply(550, "5.5.1", "Protocol error");
@@ -37,7 +35,7 @@ Task<std::optional<smtp::Reply>> Session::screen(const Command& command, const s
     if (!last_words && client.due().has(ScreenTest::NonSmtp) && command.handle == &Session::cmd_unknown) {
         const bool foreign = co_await is_foreign(line, client.screening().forbidden_commands());
         if (foreign) {
-            log::info("NON-SMTP COMMAND from ", client.label(), " after ", where_, ": ", line.line.substr(0, most_shown));
+            log::info("NON-SMTP COMMAND from ", client.label(), " after ", where_, ": ", shown(line.line));
             last_words = client.fail(ScreenTest::NonSmtp, protocol_error());
         }
     }

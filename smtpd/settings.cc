@@ -54,6 +54,14 @@ Unsigned limit(const config::Config& config, std::string_view name)
     return static_cast<Unsigned>(std::max<int64_t>(0, config.number(name)));
 }
 
+// The values of reject_tempfail_action and its kin.
+bool defers_at_once(std::string_view action)
+{
+    if (!ascii::equal(action, "defer") && !ascii::equal(action, "defer_if_permit"))
+        log::warning("bad tempfail action \"", action, "\": expected defer or defer_if_permit; taken as defer_if_permit");
+    return ascii::equal(action, "defer");
+}
+
 bool lists(const config::Config& config, std::string_view parameter, std::string_view word)
 {
     const auto words = config.list(parameter);
@@ -104,6 +112,7 @@ Settings::Settings(const config::Config& config)
       error_sleep_time(config.duration("smtpd_error_sleep_time")),
       dns_timeout(config.duration("smtpd_dns_timeout")),
       queue_timeout(config.duration("smtpd_queue_timeout")),
+      etrn_interval(config.duration("smtpd_etrn_interval")),
       helo_required(config.boolean("smtpd_helo_required")),
       delay_reject(config.boolean("smtpd_delay_reject")),
       disable_vrfy(config.boolean("disable_vrfy_command")),
@@ -143,7 +152,15 @@ Settings::Settings(const config::Config& config)
       unknown_hostname_code(limit<int>(config, "unknown_hostname_reject_code")),
       unknown_address_code(limit<int>(config, "unknown_address_reject_code")),
       multi_recipient_bounce_code(limit<int>(config, "multi_recipient_bounce_reject_code")),
-      plaintext_code(limit<int>(config, "plaintext_reject_code"))
+      plaintext_code(limit<int>(config, "plaintext_reject_code")),
+      rbl_code(limit<int>(config, "maps_rbl_reject_code")),
+      default_rbl_reply(config.text("default_rbl_reply")),
+      expansion_filter(config.text("smtpd_expansion_filter")),
+      defer_unknown_address(defers_at_once(config.text("unknown_address_tempfail_action"))),
+      defer_unknown_helo(defers_at_once(config.text("unknown_helo_hostname_tempfail_action"))),
+      stress(config.text("stress")),
+      compatibility_level(config.text("compatibility_level")),
+      mail_version(config.text("mail_version"))
 {
 }
 

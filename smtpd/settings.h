@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/base/time.h"
+#include "smtpd/reply_text.h"
 #include "lib/queue/override_options.h"
 
 #include <cstdint>
@@ -75,6 +76,7 @@ struct Settings {
     Duration error_sleep_time;
     Duration dns_timeout;
     Duration queue_timeout;
+    Duration etrn_interval;
 
     // What is asked of a client.
     bool helo_required;
@@ -118,6 +120,18 @@ struct Settings {
     int unknown_address_code;
     int multi_recipient_bounce_code;
     int plaintext_code;
+    int rbl_code; // maps_rbl_reject_code
+
+    // Refusals.
+    std::string default_rbl_reply;
+    CharacterFilter expansion_filter;
+    bool defer_unknown_address; // at once; else only when nothing refuses: unknown_address_tempfail_action
+    bool defer_unknown_helo;    // unknown_helo_hostname_tempfail_action
+
+    // For policy servers.
+    std::string stress;
+    std::string compatibility_level;
+    std::string mail_version;
 };
 
 } // namespace posthouse::smtpd

@@ -1,6 +1,6 @@
 /*
 NAME
-	smtpd, lmtpd - SMTP and LMTP server
+	smtpd - SMTP and LMTP server
 
 SYNOPSIS
 	smtpd [generic daemon options]
@@ -14,70 +14,48 @@ DESCRIPTION
 	    smtp  inet  n  -  y  -  -  smtpd
 	    submission  inet  n  -  y  -  -  smtpd -o smtpd_tls_security_level=encrypt
 	        -o smtpd_sasl_auth_enable=yes -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
-
-	Relaying is controlled by smtpd_relay_restrictions, everything else by the restriction lists of the
-	stages: smtpd_client_restrictions, smtpd_helo_restrictions, smtpd_sender_restrictions,
-	smtpd_recipient_restrictions, smtpd_data_restrictions and smtpd_end_of_data_restrictions.
-
-	Sessions begin with TLS (smtpd_tls_wrappermode) or go over to it by STARTTLS, as
-	smtpd_tls_security_level says. What a client has sent in the clear after that command is never taken
-	for something said within TLS, and nothing that it has said before counts afterwards.
-
-	Users log in with AUTH where smtpd_sasl_auth_enable is set. smtpd passes what they say on to a service
-	that speaks Dovecot's auth client protocol (smtpd_sasl_type = dovecot, smtpd_sasl_path), whatever the
-	mechanism. permit_sasl_authenticated and the reject_..._sender_login_mismatch restrictions say what a
-	login is good for.
-
-	Where master.cf(5) names postscreen as the program, new clients are screened, as the postscreen_ parameters
-	say. A proxy in front may name its clients with the PROXY protocol (smtpd_upstream_proxy_protocol).
-
-	Under the name lmtpd it speaks LMTP, for programs of this host that have mail to be delivered and wait for
-	the result, on a UNIX socket or on an inet one that is not port 25:
-
 	    lmtpd  unix  n  -  y  -  -  lmtpd
-	    127.0.0.1:24  inet  n  -  y  -  -  lmtpd
 
-	LHLO takes the place of EHLO there, and after a message each recipient that was taken has a reply of its
-	own. Everything else, all parameters too, is as with SMTP. A client on a UNIX socket is this host:
-	localhost[127.0.0.1].
+	smtpd_relay_restrictions decide on relaying, the lists of the stages from smtpd_client_restrictions to
+	smtpd_end_of_data_restrictions on everything else. Rules look at tables, at DNS and DNS lists, ask a policy
+	server (check_policy_service), or another host by a probe (reject_unverified_recipient). Whom a session waits
+	for, it waits for alone.
 
-	Whoever has mail waiting here may ask for it by ETRN, as far as fast_flush_domains and
-	smtpd_etrn_restrictions let it. VRFY gets the answer that RCPT would get. smtpd_command_filter replaces
-	what clients say; smtpd_reject_filter_maps, smtpd_reject_footer_maps and smtpd_reject_footer change what
-	they hear when they are refused.
+	New clients can be screened before they are greeted (postscreen as the program in master.cf(5), postscreen_
+	parameters), strangers made to come twice (smtpd_greylist_enable), and what a client, a user or a sender
+	domain does in a time limited. A proxy in front names its clients with the PROXY protocol
+	(smtpd_upstream_proxy_protocol).
 
-	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up as cleanup of
-	other systems does it, and looked into (header_checks(5)), by the same process, while it arrives.
-	With smtpd_proxy_filter, mail goes to a filter that speaks SMTP, whose answers are the client's.
+	Sessions begin with TLS (smtpd_tls_wrappermode) or go over to it by STARTTLS, as smtpd_tls_security_level
+	says. Nothing that a client has sent in the clear counts afterwards. Users log in with AUTH where
+	smtpd_sasl_auth_enable is set: the service at smtpd_sasl_path, which speaks Dovecot's auth client protocol,
+	says who they are.
 
-	What a client, a user or a sender domain may do in a time is limited (smtpd_client_..._limit,
-	smtpd_user_rate_limits, smtpd_sender_domain_rate_limits), by all processes of a service together;
-	strangers can be made to come twice (smtpd_greylist_enable).
+	The end of a message is CR LF . CR LF and nothing else. The content is cleaned up and looked into
+	(header_checks(5)) while it arrives. Mail filters that speak Sendmail's milter protocol may refuse, change, hold
+	or discard it (smtpd_milters); or a filter that speaks SMTP gets it first (smtpd_proxy_filter).
+
+	Under the name lmtpd it speaks LMTP: LHLO takes the place of EHLO, and after a message each recipient that
+	was taken has a reply of its own. A client on a UNIX socket is this host, localhost[127.0.0.1].
 
 STANDARDS
-	RFC 5321 (SMTP), RFC 1870 (SIZE), RFC 2034 and 3463 (enhanced status codes), RFC 2920 (pipelining),
-	RFC 3030 (CHUNKING, without BINARYMIME), RFC 3207 (STARTTLS), RFC 8314 (TLS from the first byte),
-	RFC 4954 (AUTH), RFC 3461 (DSN), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 8689 (REQUIRETLS, as far as a
-	server goes), RFC 9422 (LIMITS), RFC 1985 (ETRN), RFC 2033 (LMTP),
-	RFC 7504 (521 and 556), and Postfix's XCLIENT and XFORWARD.
+	RFC 5321 (SMTP), 1870 (SIZE), 2034 and 3463 (enhanced status codes), 2920 (pipelining), 3030 (CHUNKING, without
+	BINARYMIME), 3207 (STARTTLS), 8314 (TLS from the first byte), 4954 (AUTH), 3461 (DSN), 6152 (8BITMIME),
+	6531 (SMTPUTF8), 7504 (521 and 556), 8689 (REQUIRETLS), 9422 (LIMITS), 1985 (ETRN), 2033 (LMTP), and Postfix's
+	XCLIENT and XFORWARD.
 
 SECURITY
 	smtpd is the program that strangers talk to. It runs as mail_owner, in a changed root directory when
 	master.cf says so, opens no file once it serves, and writes messages through descriptors that the
-	queue manager has handed to it. Tables and keys are read before; when one has been replaced, the process
-	ends after its sessions and a new one reads it. Where TLS is on, a second process (file-courier) keeps
-	the privilege to read the files of certificates and keys, and nothing else: it sends their contents when
-	they were replaced, and hears nothing from anybody.
-
-	What clients say in AUTH is passed on and overwritten. It is not logged, at whatever level.
+	queue manager has handed to it. When a table or key has been replaced, the process ends after its sessions and
+	a new one reads it; for certificates a second process (file-courier) keeps the privilege to read their
+	files, and hears nothing from anybody. What clients say in AUTH is passed on, overwritten, and never logged.
 
 DIAGNOSTICS
 	Problems and transactions are logged in Postfix's form, one line an event: connect, disconnect with
 	the commands that were given, client=, and NOQUEUE: reject: for what is refused. With
-	smtpd_tls_loglevel = 1, a line for each TLS session; a handshake that fails is logged in any case.
-	What screening sees of a client is in the words of postscreen: CONNECT, PASS NEW, PREGREET, DNSBL rank.
-	A login that fails is a warning, and so is an authentication service that is not there: AUTH is not
-	offered then, and answered 454.
+	smtpd_tls_loglevel = 1, a line for each TLS session. What screening sees of a client is in the words of
+	postscreen: CONNECT, PASS NEW, PREGREET, DNSBL rank.
 
 SEE ALSO
 	master(8), qmgr(8), postconf(5), access(5), header_checks(5), master.cf(5)

@@ -24,6 +24,8 @@ struct Transaction {
     Actions actions;         // that access tables asked for
     std::string recipient;   // of the RCPT that is at hand or was refused last, for smtpd_reject_footer
     size_t overshoot = 0;    // recipients beyond the limit
+    uint64_t declared_size = 0; // MAIL's SIZE=
+    std::string instance;    // for policy servers; "" until one is asked
     bool counted = false;    // as a message of its user and sender domain
 
     // From DATA or the first BDAT on.

@@ -36,4 +36,12 @@ void Actions::add(const Actions& other)
     bcc.insert(bcc.end(), other.bcc.begin(), other.bcc.end());
 }
 
+void Actions::take_deferrals(const Actions* other)
+{
+    if (!other)
+        return;
+    defer_if_permit = other->defer_if_permit;
+    defer_if_reject = other->defer_if_reject;
+}
+
 } // namespace posthouse::smtpd

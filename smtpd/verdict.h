@@ -1,6 +1,7 @@
 // Verdict: what a restriction says. Actions: what it wants to be done with the message besides.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,8 +36,12 @@ struct Actions {
     std::string filter;
     std::vector<std::string> prepend; // header lines without line end
     std::vector<std::string> bcc;
+    // With smtpd_delay_reject = no: what the lists at CONNECT, HELO and MAIL have left for RCPT.
+    std::optional<Verdict> defer_if_permit, defer_if_reject;
 
+    // All but these two.
     void add(const Actions& other);
+    void take_deferrals(const Actions* other); // null: none
 };
 
 } // namespace posthouse::smtpd

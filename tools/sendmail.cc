@@ -18,7 +18,7 @@
 //     -bi, -I     Rebuild the alias database, as newaliases.
 //     -bp         List the queue, as mailq.
 //     -bs         Speak SMTP on standard input and output.
-//     -bv         Do not deliver: mail a report of what would be done with each recipient.
+//     -bv         Do not deliver: ask the next hosts, and mail a report of what they say of each recipient.
 //     -B type     7BIT or 8BITMIME.
 //     -C config   The directory of main.cf. Also: environment variable MAIL_CONFIG.
 //     -F name     The sender's full name, for a message without From:. Otherwise the environment variable

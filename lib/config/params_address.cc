@@ -54,7 +54,7 @@ std::span<const Parameter> address_parameters()
         {"virtual_alias_recursion_limit", Number, "1000", "1", "", Intake, "Deepest nesting of virtual aliases."},
         {"virtual_alias_address_length_limit", Number, "1000", "1", "", Intake, "Longest address that may come out of virtual_alias_maps."},
         {"relocated_maps", Tables, "", "", "", Qmgr | Smtpd, "Tables of users who have moved, with their new places."},
-        {"address_verify_sender", Text, "$double_bounce_sender", "", "", Later, "Sender of probes for address verification."},
+        {"address_verify_sender", Text, "$double_bounce_sender", "", "", Smtpd | Qmgr, "Sender of probes for address verification."},
 
         // ---- classes and routing
         {"local_recipient_maps", Tables, "proxy:unix:passwd.byname $alias_maps", "", "", Smtpd | Qmgr, "Tables of all local recipients; empty accepts any."},
@@ -70,14 +70,14 @@ std::span<const Parameter> address_parameters()
         {"relayhost", List, "", "", "", Qmgr | Smtpd, "Next hop for mail to other domains."},
         {"sender_dependent_relayhost_maps", Tables, "", "", "", Qmgr | Smtpd, "Tables that name another relayhost for a sender."},
         {"sender_dependent_default_transport_maps", Tables, "", "", "", Qmgr | Smtpd, "Tables that name another default_transport for a sender."},
-        {"address_verify_local_transport", Text, "$local_transport", "", "", Later, "Replaces local_transport for probes."},
-        {"address_verify_virtual_transport", Text, "$virtual_transport", "", "", Later, "Replaces virtual_transport for probes."},
-        {"address_verify_relay_transport", Text, "$relay_transport", "", "", Later, "Replaces relay_transport for probes."},
-        {"address_verify_default_transport", Text, "$default_transport", "", "", Later, "Replaces default_transport for probes."},
-        {"address_verify_transport_maps", Tables, "$transport_maps", "", "", Later, "Replaces transport_maps for probes."},
-        {"address_verify_relayhost", List, "$relayhost", "", "", Later, "Replaces relayhost for probes."},
-        {"address_verify_sender_dependent_relayhost_maps", Tables, "$sender_dependent_relayhost_maps", "", "", Later, "Replaces sender_dependent_relayhost_maps for probes."},
-        {"address_verify_sender_dependent_default_transport_maps", Tables, "$sender_dependent_default_transport_maps", "", "", Later, "Replaces sender_dependent_default_transport_maps for probes."},
+        {"address_verify_local_transport", Text, "$local_transport", "", "", Qmgr, "Replaces local_transport for probes."},
+        {"address_verify_virtual_transport", Text, "$virtual_transport", "", "", Qmgr, "Replaces virtual_transport for probes."},
+        {"address_verify_relay_transport", Text, "$relay_transport", "", "", Qmgr, "Replaces relay_transport for probes."},
+        {"address_verify_default_transport", Text, "$default_transport", "", "", Qmgr, "Replaces default_transport for probes."},
+        {"address_verify_transport_maps", Tables, "$transport_maps", "", "", Qmgr, "Replaces transport_maps for probes."},
+        {"address_verify_relayhost", List, "$relayhost", "", "", Qmgr, "Replaces relayhost for probes."},
+        {"address_verify_sender_dependent_relayhost_maps", Tables, "$sender_dependent_relayhost_maps", "", "", Qmgr, "Replaces sender_dependent_relayhost_maps for probes."},
+        {"address_verify_sender_dependent_default_transport_maps", Tables, "$sender_dependent_default_transport_maps", "", "", Qmgr, "Replaces sender_dependent_default_transport_maps for probes."},
 
         // ---- copies
         {"always_bcc", Text, "", "", "", Intake, "Address that gets a copy of every message."},

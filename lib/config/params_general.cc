@@ -83,7 +83,7 @@ std::span<const Parameter> general_parameters()
         {"process_name", Text, "(the program)", "", "", Later, "Name of the running program, for use in -o values."},
         {"process_id", Text, "(the process)", "", "", Later, "Number of the running process, for use in -o values."},
         {"service_name", Text, "(the service)", "", "", Later, "Name of the running master.cf entry, for use in -o values."},
-        {"stress", Text, "", "", "", Later, "Not empty while all processes of a service are busy; defaults depend on it."},
+        {"stress", Text, "", "", "", Smtpd, "Not empty while all processes of a service are busy; defaults depend on it."},
         {"master_service_disable", List, "", "", "", Later, "Entries of master.cf that are left out, as name/type, name, or a type with a dot before it."},
 
         // ---- several instances

@@ -15,6 +15,9 @@ std::span<const Parameter> posthouse_parameters()
         {"dns_cache_size", Number, "10000", "0", "", Smtpd | Smtp, "Most answers that a process remembers."},
         {"thread_pool_size", Number, "4", "1", "64", All, "Threads of a process for what blocks, such as writing to disk; qmgr has twice as many."},
 
+        // ---- smtpd
+        {"smtpd_policy_service_connection_limit", Number, "50", "1", "10000", Smtpd, "Most connections of a process to one policy server, each with one request at a time."},
+
         // ---- queue
         {"queue_slot_size", Size, "65536", "4096", "1G", Qmgr, "Space that a queue file keeps for the next message, in bytes; larger messages get more for their time."},
         {"queue_pool_size", Number, "500", "0", "1000000", Qmgr, "Most empty queue files that are kept for use again."},
@@ -22,9 +25,9 @@ std::span<const Parameter> posthouse_parameters()
         {"pickup_retry_time", Time, "30s", "1s", "1h", Pickup, "How long a message in maildrop that could not be taken is left before it is tried again."},
 
         // ---- smtpd
+        {"smtpd_etrn_interval", Time, "10s", "0s", "", Smtpd, "Time in which ETRN for the same domain looks through the queue once."},
         {"smtpd_authorized_proxy_hosts", List, "static:all", "", "", Smtpd, "Hosts that have to begin with a PROXY header, and are believed; by default all. Others are clients themselves."},
         {"smtpd_screening_enable", Boolean, "no", "", "", Smtpd, "Whether new clients are tested before they are greeted, as the postscreen_ parameters say; a service whose program is postscreen does so."},
-        {"smtpd_proxy_hold_limit", Size, "262144", "0", "64M", Smtpd, "Most of a message that is kept back from smtpd_proxy_filter under speed_adjust, in bytes; of a larger one the filter gets what comes then as it comes."},
 
         // ---- limits
         {"smtpd_user_rate_limits", List, "", "", "", Smtpd, "What each user who has logged in may send, as messages:100/1h recipients:1000/1d."},

@@ -65,17 +65,17 @@ std::span<const Parameter> screening_parameters()
         {"dnsblog_reply_delay", Time, "0s", "0s", "", Unused, "A delay for tests of the original."},
 
         // ---- address verification
-        {"address_verify_cache_cleanup_interval", Time, "12h", "0s", "", Later, "How often old results are dropped."},
-        {"address_verify_map", Text, "$default_cache_db_type:$data_directory/verify_cache", "", "", Later, "Table of verified addresses."},
-        {"address_verify_negative_cache", Boolean, "yes", "", "", Later, "Whether failures are kept."},
-        {"address_verify_negative_expire_time", Time, "3d", "1s", "", Later, "How long a failure holds at most."},
-        {"address_verify_negative_refresh_time", Time, "3h", "1s", "", Later, "After what time a failure is tested anew."},
-        {"address_verify_pending_request_limit", Number, "5000", "1", "", Later, "Most probes under way; by default a quarter of the active messages."},
-        {"address_verify_poll_count", Number, "${stress?{1}:{3}}", "1", "", Later, "How often to look for a probe's result before the client is told to come back."},
-        {"address_verify_poll_delay", Time, "3s", "1s", "", Later, "Pause between looks."},
-        {"address_verify_positive_expire_time", Time, "31d", "1s", "", Later, "How long a success holds at most."},
-        {"address_verify_positive_refresh_time", Time, "7d", "1s", "", Later, "After what time a success is tested anew."},
-        {"address_verify_sender_ttl", Time, "0s", "0s", "", Later, "How often the sender of probes changes; 0 for never."},
+        {"address_verify_cache_cleanup_interval", Time, "12h", "0s", "", Unused, "How often the original drops old results; here the file keeps its size, and they make room for others."},
+        {"address_verify_map", Text, "$default_cache_db_type:$data_directory/verify_cache", "", "", Smtpd | Qmgr, "File of verified addresses: PATH.cache, whatever the type; empty for verify_cache in data_directory."},
+        {"address_verify_negative_cache", Boolean, "yes", "", "", Qmgr, "Whether failures are kept."},
+        {"address_verify_negative_expire_time", Time, "3d", "1s", "", Qmgr, "How long a failure holds at most."},
+        {"address_verify_negative_refresh_time", Time, "3h", "1s", "", Smtpd, "After what time a failure is tested anew."},
+        {"address_verify_pending_request_limit", Number, "5000", "1", "", Smtpd | Qmgr, "Most probes under way; by default a quarter of the active messages."},
+        {"address_verify_poll_count", Number, "${stress?{1}:{3}}", "1", "", Smtpd, "How often to look for a probe's result before the client is told to come back."},
+        {"address_verify_poll_delay", Time, "3s", "1s", "", Smtpd, "Pause between looks."},
+        {"address_verify_positive_expire_time", Time, "31d", "1s", "", Qmgr, "How long a success holds at most."},
+        {"address_verify_positive_refresh_time", Time, "7d", "1s", "", Smtpd, "After what time a success is tested anew."},
+        {"address_verify_sender_ttl", Time, "0s", "0s", "", Smtpd | Qmgr, "How often the sender of probes changes; 0 for never."},
         {"address_verify_service_name", Text, "verify", "", "", Unused, "Name of a service that is not needed here."},
     };
     return rows;

@@ -28,7 +28,7 @@ constexpr uint8_t plain_flags = flag_smtputf8 | flag_8bit | flag_hold | flag_no_
 constexpr uint8_t tls_flags = flag_requiretls | flag_tls_optional;
 constexpr uint8_t all_flags = plain_flags | tls_flags;
 constexpr uint8_t all_notify = NotifyNever | NotifySuccess | NotifyFailure | NotifyDelay | NotifyExpanded;
-constexpr uint8_t all_trace = TraceVerify | TraceDelivery;
+constexpr uint8_t all_trace = TraceVerify | TraceDelivery | TraceCache;
 constexpr size_t smallest_recipient = 3 * 4 + 1;
 constexpr size_t fixed_bytes = 1 + 8 + 1 + 1 + 1 + 4; // version, arrival, return, flags, trace, recipient count
 

@@ -31,11 +31,12 @@ uint8_t notify_of_members(uint8_t notify);
 
 enum class Return : uint8_t { Unspecified = 0, Full = 1, Headers = 2 };
 
-// sendmail -bv and -v: tell the sender what would be, or was, done.
+// sendmail -bv and -v: tell the sender what would be, or was, done. Address verification: find out.
 enum Trace : uint8_t {
     TraceNone = 0,
     TraceVerify = 1,   // probe only: no delivery
     TraceDelivery = 2, // report every delivery
+    TraceCache = 4,    // with TraceVerify: the answer is for the cache of verified addresses, nobody is told
 };
 
 struct Recipient {
@@ -100,6 +101,8 @@ Result<uint64_t> encoded_size(const Envelope& envelope, const EnvelopeLimits& li
 // Whole input or an Error of kind Corrupt: unknown version, missing or trailing bytes, a field above its
 // limit, NUL, CR or LF in a field.
 Result<Envelope> decode_envelope(std::string_view bytes, const EnvelopeLimits& limits = EnvelopeLimits());
+
+inline bool is_probe(const Envelope& envelope) { return (envelope.trace & TraceVerify) != 0; }
 
 // Whether sender or recipients cannot be written in ASCII.
 bool has_8bit_address(const Envelope& envelope);

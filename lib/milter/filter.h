@@ -53,7 +53,7 @@ public:
 
 struct ClientFacts {
     ClientFacts() = default;
-    std::string name;    // "unknown" without one
+    std::string name;    // "[192.0.2.1]" when it has none
     std::string address; // "" for a client without (a UNIX socket)
     bool v6 = false;
     uint16_t port = 0;
@@ -143,6 +143,7 @@ private:
     Verdict conclude(const FilterEvent& what, Reply reply);
     Verdict fail(const Error& why);
     void say_now(char command);
+    void acknowledge() const;
 
     Loop& loop_;
     const FilterSettings& filter_;

@@ -114,6 +114,8 @@ Task<Result<Verdict>> Filter::end(Message& message, const MacroValues& values)
         } else {
             CO_CHECK(co_await note_change(std::move(*reply), edits, message));
         }
+        if (input_.empty())
+            acknowledge();
         reply = co_await read_reply(filter_.content_timeout);
     }
     if (!reply)

@@ -184,6 +184,7 @@ Taken take_record(std::string_view packet, const RawRecord& raw, DnsType type, D
         record.data = data;
         return Taken::Yes;
     case DnsType::Mx:
+    case DnsType::Ns:
     case DnsType::Ptr:
     case DnsType::Cname: {
         if (type == DnsType::Mx)
@@ -245,6 +246,7 @@ std::string_view to_text(DnsType type)
 {
     switch (type) {
     case DnsType::A: return "A";
+    case DnsType::Ns: return "NS";
     case DnsType::Cname: return "CNAME";
     case DnsType::Soa: return "SOA";
     case DnsType::Ptr: return "PTR";

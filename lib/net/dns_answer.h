@@ -11,14 +11,14 @@
 
 namespace posthouse::net {
 
-enum class DnsType : uint16_t { A = 1, Cname = 5, Soa = 6, Ptr = 12, Mx = 15, Txt = 16, Aaaa = 28, Tlsa = 52 };
+enum class DnsType : uint16_t { A = 1, Ns = 2, Cname = 5, Soa = 6, Ptr = 12, Mx = 15, Txt = 16, Aaaa = 28, Tlsa = 52 };
 std::string_view to_text(DnsType type);
 
 class DnsRecord {
 public:
     DnsRecord() = default;
     uint16_t preference = 0; // MX
-    std::string name;        // MX, PTR: lower case, without final dot; "" is the root
+    std::string name;        // MX, NS, PTR: lower case, without final dot; "" is the root
     std::string data;        // A, AAAA: bytes; TXT: its strings joined; TLSA: as on the wire
 };
 

@@ -333,6 +333,18 @@ Task<PtrAnswer> Resolver::ptr(IpAddress address, Deadline deadline)
     co_return answer;
 }
 
+Task<NsAnswer> Resolver::ns(std::string domain, Deadline deadline)
+{
+    const std::string name = plain_name(domain);
+    const LookupRef lookup = co_await impl_->wait_for(impl_->start(name, DnsType::Ns), deadline);
+    NsAnswer answer;
+    fill(answer, name, DnsType::Ns, lookup, impl_->options.trust_ad);
+    if (lookup)
+        for (const DnsRecord& record : lookup->answer.records)
+            answer.names.push_back(record.name);
+    co_return answer;
+}
+
 Task<TlsaAnswer> Resolver::tlsa(std::string name, Deadline deadline)
 {
     name = plain_name(name);

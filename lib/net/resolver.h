@@ -85,6 +85,12 @@ public:
     std::vector<std::string> names;
 };
 
+class NsAnswer : public Answer {
+public:
+    using Answer::Answer;
+    std::vector<std::string> names;
+};
+
 class TlsaRecord {
 public:
     TlsaRecord() = default;
@@ -113,6 +119,7 @@ public:
     Task<AddressAnswer> addresses(std::string host, Family family, Deadline deadline);
     Task<TxtAnswer> txt(std::string domain, Deadline deadline);
     Task<PtrAnswer> ptr(IpAddress address, Deadline deadline);
+    Task<NsAnswer> ns(std::string domain, Deadline deadline); // of this very name, not of its parents
     Task<TlsaAnswer> tlsa(std::string name, Deadline deadline); // "_25._tcp.mail.example.com"
 
     struct Impl;

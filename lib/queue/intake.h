@@ -98,7 +98,8 @@ public:
     Task<Result<void>> end_content();
 
     // Ends the headers if there was no body, rewrites and expands the envelope, adds the bcc recipients,
-    // and commits; a message that a check wants to DISCARD is dropped, and nothing else is said of that. A recipient's `original` is filled in when empty; envelope.id and arrival are set.
+    // and commits; a message that a check wants to DISCARD is dropped instead. A recipient's `original` is
+    // filled in when empty; envelope.id and arrival are set.
     Task<Result<IntakeResult>> finish(mail::Envelope envelope, smtp::ContentFacts facts, Deadline deadline);
 
 private:

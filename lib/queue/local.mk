@@ -40,4 +40,6 @@ lib_queue_libqueue_a_SOURCES = \
 	%reldir%/slot_message.cc %reldir%/slot_message.h \
 	%reldir%/slot_pool.cc %reldir%/slot_pool.h %reldir%/slot_pool_impl.h \
 	%reldir%/slot_pool_changes.cc %reldir%/slot_pool_journal.cc \
-	%reldir%/slot_pool_scan.cc %reldir%/slot_pool_supply.cc
+	%reldir%/slot_pool_scan.cc %reldir%/slot_pool_supply.cc \
+	%reldir%/verify_cache.cc %reldir%/verify_cache.h \
+	%reldir%/verify_sender.cc %reldir%/verify_sender.h

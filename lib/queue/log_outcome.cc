@@ -11,8 +11,10 @@ namespace posthouse::queue {
 
 namespace {
 
-std::string_view status_text(DeliveryStatus status, bool soft_bounce)
+std::string_view status_text(DeliveryStatus status, bool soft_bounce, bool is_probe)
 {
+    if (is_probe)
+        return status == DeliveryStatus::Delivered ? "deliverable" : "undeliverable";
     switch (status) {
     case DeliveryStatus::Delivered:
         return "sent";
@@ -55,7 +57,7 @@ std::string outcome_line(const DeliveryRequest& request, size_t position, const 
               delay_text(request.active_us - request.envelope.arrival_us), '/',
               delay_text(request.start_us - request.active_us), '/', delay_text(outcome.connect_us), '/',
               delay_text(outcome.transmit_us));
-    append_to(line, ", dsn=", outcome.dsn, ", status=", status_text(outcome.status, request.soft_bounce),
+    append_to(line, ", dsn=", outcome.dsn, ", status=", status_text(outcome.status, request.soft_bounce, mail::is_probe(request.envelope)),
               " (", outcome.text, ')');
     return line;
 }

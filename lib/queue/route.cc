@@ -161,7 +161,7 @@ struct Router::Impl {
     std::unique_ptr<table::AddressMaps> sender_relayhost, sender_transport;
     std::unique_ptr<RecipientTables> recipient_tables;
 
-    Result<void> open(const config::Config& config, const table::Context& context);
+    Result<void> open(const config::Config& config, const table::Context& context, RouteFor purpose);
     Task<Result<Resolved>> resolve(std::string address);
     Task<Result<void>> choose_transport(const Resolved& resolved, std::string sender, Route& route);
     Task<Result<void>> choose_remote(const Resolved& resolved, std::string sender, Route& route);
@@ -173,15 +173,46 @@ struct Router::Impl {
     std::unordered_set<std::string> examined_domains; // local ones, by warn_listed_twice
 };
 
-Result<void> Router::Impl::open(const config::Config& config, const table::Context& context)
+namespace {
+
+// The parameters that probes have of their own.
+struct RouteParameters {
+    const char* local_transport;
+    const char* virtual_transport;
+    const char* relay_transport;
+    const char* default_transport;
+    const char* relayhost;
+    const char* transport_maps;
+    const char* sender_relayhost;
+    const char* sender_transport;
+};
+constexpr RouteParameters for_mail = {
+    "local_transport", "virtual_transport", "relay_transport", "default_transport", "relayhost", "transport_maps",
+    "sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps",
+};
+constexpr RouteParameters for_probes = {
+    "address_verify_local_transport",
+    "address_verify_virtual_transport",
+    "address_verify_relay_transport",
+    "address_verify_default_transport",
+    "address_verify_relayhost",
+    "address_verify_transport_maps",
+    "address_verify_sender_dependent_relayhost_maps",
+    "address_verify_sender_dependent_default_transport_maps",
+};
+
+} // namespace
+
+Result<void> Router::Impl::open(const config::Config& config, const table::Context& context, RouteFor purpose)
 {
+    const RouteParameters& names = purpose == RouteFor::Probes ? for_probes : for_mail;
     rules = CompletionRules::from_config(config);
     hostname = config.text("myhostname");
-    local_transport = config.text("local_transport");
-    virtual_transport = config.text("virtual_transport");
-    relay_transport = config.text("relay_transport");
-    default_transport = config.text("default_transport");
-    relayhost = config.text("relayhost");
+    local_transport = config.text(names.local_transport);
+    virtual_transport = config.text(names.virtual_transport);
+    relay_transport = config.text(names.relay_transport);
+    default_transport = config.text(names.default_transport);
+    relayhost = config.text(names.relayhost);
     null_key_for_relayhost = config.text("empty_address_relayhost_maps_lookup_key");
     null_key_for_transport = config.text("empty_address_default_transport_maps_lookup_key");
     show_table_names = config.boolean("show_user_unknown_table_name");
@@ -211,10 +242,10 @@ Result<void> Router::Impl::open(const config::Config& config, const table::Conte
     RETURN_IF_ERROR(open_list("virtual_alias_domains", virtual_alias_domains));
     RETURN_IF_ERROR(open_list("virtual_mailbox_domains", virtual_mailbox_domains));
     RETURN_IF_ERROR(open_list("relay_domains", relay_domains));
-    RETURN_IF_ERROR(open_maps("transport_maps", transport_maps));
+    RETURN_IF_ERROR(open_maps(names.transport_maps, transport_maps));
     RETURN_IF_ERROR(open_maps("relocated_maps", relocated_maps));
-    RETURN_IF_ERROR(open_maps("sender_dependent_relayhost_maps", sender_relayhost));
-    RETURN_IF_ERROR(open_maps("sender_dependent_default_transport_maps", sender_transport));
+    RETURN_IF_ERROR(open_maps(names.sender_relayhost, sender_relayhost));
+    RETURN_IF_ERROR(open_maps(names.sender_transport, sender_transport));
 
     auto tables = RecipientTables::open(config, context, *local_domains);
     if (!tables)
@@ -371,10 +402,11 @@ Task<Result<void>> Router::Impl::apply_tables(Route& route)
 Router::Router() : impl_(std::make_unique<Impl>()) {}
 Router::~Router() = default;
 
-Result<std::unique_ptr<Router>> Router::open(const config::Config& config, const table::Context& context)
+Result<std::unique_ptr<Router>> Router::open(const config::Config& config, const table::Context& context,
+                                             RouteFor purpose)
 {
     std::unique_ptr<Router> router(new Router);
-    RETURN_IF_ERROR(router->impl_->open(config, context));
+    RETURN_IF_ERROR(router->impl_->open(config, context, purpose));
     return router;
 }
 

@@ -62,9 +62,13 @@ public:
 void apply_transport(std::string_view value, std::string_view domain, std::string& transport,
                      std::string& nexthop);
 
+// For probes address_verify_relayhost and its kin stand for relayhost and the others.
+enum class RouteFor : unsigned char { Mail, Probes };
+
 class Router {
 public:
-    static Result<std::unique_ptr<Router>> open(const config::Config& config, const table::Context& context);
+    static Result<std::unique_ptr<Router>> open(const config::Config& config, const table::Context& context,
+                                                RouteFor purpose = RouteFor::Mail);
     ~Router();
     Router(const Router&) = delete;
     Router& operator=(const Router&) = delete;

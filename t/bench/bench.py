@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import pwd
+import resource
 import shutil
 import socket
 import ssl
@@ -184,6 +185,29 @@ class Bench:
     def w_submit_kept(self, server):
         return self.submit(server, int(2000 * self.scale), 0)
 
+    def w_waiting(self, server):
+        """Mail through the service that lets 5,000 others wait."""
+        server.start(extra=server.screened_service())
+        usual, server.port = server.port, server.screened_port
+        try:
+            self.warm(server)
+            before, count, clients = server.memory_mb(), int(5000 * self.scale), []
+            with contextlib.ExitStack() as held:
+                for n in range(count):
+                    clients.append(held.enter_context(socket.socket()))
+                    clients[-1].bind(("127.1.%d.%d" % (n // 250, n % 250 + 1), 0))
+                    clients[-1].connect(("127.0.0.1", server.port))
+                server.settled_cpu()
+                each = (server.memory_mb() - before) / count * 1024
+                cpu, done = server.cpu(), self.sink.counts()["messages"]
+                sent = self.load(server, int(2000 * self.scale))
+                counts = self.sink.wait("messages", done + sent["accepted"])
+                done = counts["messages"] - done
+                return {"rate": done / ((counts["last_ns"] - sent["first_ns"]) / 1e9), "kb": each,
+                        "cpu_ms": (server.settled_cpu() - cpu) / done * 1000, "lost": sent["accepted"] - done}
+        finally:
+            server.port, server.submission = usual, None
+
     def w_milter(self, server):
         with Peer(self.program, "milter") as milter:
             server.start(extra="smtpd_milters = inet:127.0.0.1:%d\n" % milter.port)
@@ -210,6 +234,7 @@ WORKLOADS = {  # name: (what the figure is, more is better)
     "resume": ("resumed TLS handshakes, the same", True),
     "submit": ("4 KB with TLS and AUTH, a connection each, messages/s", True),
     "submit_kept": ("4 KB with TLS and AUTH, connections kept, messages/s", True),
+    "waiting": ("4 KB relayed while 5,000 clients wait for the greeting, messages/s", True),
     "milter": ("4 KB through one milter and relayed, messages/s", True),
 }
 
@@ -225,6 +250,7 @@ def report(name, rows):
     for server, row in rows.items():
         cpu = "  %8.3f ms CPU each" % row["cpu_ms"] if row["cpu_ms"] else ""
         note = "  LOST %d" % row["lost"] if row.get("lost") else ""
+        note += "  %.1f KB for each that waits" % row["kb"] if "kb" in row else ""
         print("  %-10s %10.2f%s  %s%s" % (server, row["rate"], cpu, bar(row["rate"], most), note))
     if len(rows) == 2:
         ours, theirs = rows["posthouse"], rows["postfix"]
@@ -244,6 +270,8 @@ def main():
     args = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("bench.py: needs root: both servers are started with their own users")
+    most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files)) # for the servers too
     build = os.path.abspath(args.build)
     program = os.path.join(build, "t/bench/mailbench")
     top = tempfile.mkdtemp(prefix="posthouse-bench-")

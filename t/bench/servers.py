@@ -47,7 +47,7 @@ class Server:
 
     def __init__(self, name, folder, sink_port, users):
         self.name, self.folder, self.sink_port, self.users = name, folder, sink_port, users
-        self.port, self.submission_port = free_port(), free_port()
+        self.port, self.submission_port, self.screened_port = free_port(), free_port(), free_port()
         self.submission = None # services of master.cf besides the usual ones
         self.vmail = pwd.getpwnam("nobody")
 
@@ -111,6 +111,13 @@ smtputf8_enable = no
   -o smtpd_sasl_auth_enable=yes -o smtpd_sasl_type=dovecot -o smtpd_sasl_path=inet:127.0.0.1:%d
   -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
 """ % (self.submission_port, folder, auth_port)
+
+    def screened_service(self):
+        """Has a service that lets the bench's own clients in and others wait for the greeting."""
+        self.submission = "127.0.0.1:%d inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd\n" % self.screened_port
+        return ("postscreen_access_list = inline:{127.0.0.1=permit}\npostscreen_greet_wait = 600s\n"
+                "postscreen_pre_queue_limit = 6000\npostscreen_client_connection_count_limit = 0\n"
+                "postscreen_cache_map = btree:%s/data/postscreen_cache\n" % self.folder)
 
     def start(self, hold=False, extra=""):
         self.prepare(hold, extra)

@@ -98,6 +98,16 @@ check_PROGRAMS += t/fuzz/fuzz_sasl_protocol
 t_fuzz_fuzz_sasl_protocol_SOURCES = %reldir%/fuzz_sasl_protocol.cc
 t_fuzz_fuzz_sasl_protocol_LDADD = $(FUZZ_LDADD)
 
+FUZZ_TARGETS += fuzz_policy_protocol
+check_PROGRAMS += t/fuzz/fuzz_policy_protocol
+t_fuzz_fuzz_policy_protocol_SOURCES = %reldir%/fuzz_policy_protocol.cc
+t_fuzz_fuzz_policy_protocol_LDADD = smtpd/libsmtpd.a $(FUZZ_LDADD)
+
+FUZZ_TARGETS += fuzz_milter
+check_PROGRAMS += t/fuzz/fuzz_milter
+t_fuzz_fuzz_milter_SOURCES = %reldir%/fuzz_milter.cc
+t_fuzz_fuzz_milter_LDADD = $(FUZZ_LDADD)
+
 FUZZ_TARGETS += fuzz_proxy_protocol
 check_PROGRAMS += t/fuzz/fuzz_proxy_protocol
 t_fuzz_fuzz_proxy_protocol_SOURCES = %reldir%/fuzz_proxy_protocol.cc

@@ -83,7 +83,7 @@ def built(page):
 def faults():
     text = makefile_text()
     sources = page_sources(text)
-    aliases = {"lmtp": "smtp.8"}
+    aliases = {"lmtp": "smtp.8", "lmtpd": "smtpd.8"}
     for program, section in installed_programs(text):
         name = os.path.basename(program)
         page = aliases.get(name, "%s.%s" % (name, section))

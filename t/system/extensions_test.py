@@ -48,6 +48,14 @@ class Etrn(harness.TestCase):
         self.assertEqual([one["recipients"][0]["address"] for one in post.queue()], ["user@other.example"])
         post.wait_log(r"posthouse/smtpd\[\d+\]: ETRN site\.example from unknown\[127\.0\.0\.1\]$")
 
+    def test_asked_again_at_once_the_queue_is_not_looked_through_again(self):
+        post = self.instance()
+        for site in ("site.example", "SITE.example", "@site.example"):
+            self.assertEqual(self.etrn(post, site), (250, ["Queuing started"]))
+        self.assertEqual(self.etrn(post, "other.example"), (250, ["Queuing started"]))
+        post.wait_log(r": ETRN other\.example from ")
+        self.assertEqual(len(re.findall(r": ETRN site\.example from ", post.log())), 1)
+
     def test_it_is_offered_where_a_site_may_use_it(self):
         for main_cf, offered in (("relay_domains = site.example\n", True), ("", False)):
             with harness.Instance(self, main_cf=main_cf) as post, post.smtp() as client:
@@ -153,6 +161,13 @@ class RequireTls(TlsTestCase):
         with harness.SinkServer() as sink, self.instance(main_cf="relayhost = [127.0.0.1]:%d\n" % sink.port) as post:
             self.send(post, to="far@elsewhere.example")
             harness.wait_until(lambda: sink.messages, "the next host has it")
+
+
+class Vrfy(harness.TestCase):
+    def test_greylisting_waits_for_mail_not_for_a_question(self):
+        with harness.Instance(self, main_cf="smtpd_greylist_enable = yes\nsmtpd_greylist_client_exceptions =\n") as post:
+            with post.smtp() as client:
+                self.assertEqual(client.verify("friend@example.com")[0], 252)
 
 
 class CommandFilter(SaslTestCase):

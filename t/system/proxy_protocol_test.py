@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Clients behind a proxy that names them by the PROXY protocol: scripted headers, and the real HAProxy."""
-import os
 import re
 import shutil
 import signal

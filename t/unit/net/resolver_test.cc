@@ -81,6 +81,8 @@ TEST_CASE("the resolver finds what a real name server says of each type")
 
     CHECK(run_task(f.loop, resolver->txt("text.example.test", f.soon())).texts.at(0) == "one two");
     CHECK(run_task(f.loop, resolver->ptr(*IpAddress::parse("192.0.2.1"), f.soon())).names.at(0) == "host.example.test");
+    CHECK(run_task(f.loop, resolver->ns("Example.test", f.soon())).names.at(0) == "ns.example.test");
+    CHECK(run_task(f.loop, resolver->ns("a.example.test", f.soon())).state == Answer::State::NoData);
     const auto tlsa = run_task(f.loop, resolver->tlsa("_25._tcp.a.example.test", f.soon()));
     REQUIRE(tlsa.records.size() == 1);
     CHECK(tlsa.records[0].usage == 3);

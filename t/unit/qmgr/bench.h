@@ -8,6 +8,7 @@
 #include "lib/event/thread_pool.h"
 #include "lib/queue/slot_pool.h"
 #include "qmgr/notice_writer.h"
+#include "qmgr/probe_desk.h"
 #include "qmgr/route_finder.h"
 #include "qmgr/scheduler.h"
 #include "qmgr/settings.h"
@@ -78,8 +79,10 @@ public:
         part->settings = std::move(*read);
         const table::Context context(loop, threads, *config);
         part->routes = *qmgr::RouteFinder::open(loop, *config, context);
+        part->probes = std::make_unique<qmgr::ProbeDesk>(loop, *config, context);
         part->index = *qmgr::WaitingIndex::open(loop, part->settings.data_directory);
-        part->scheduler = std::make_unique<qmgr::Scheduler>(loop, part->settings, *part->routes, *part->index);
+        part->scheduler = std::make_unique<qmgr::Scheduler>(loop, part->settings, *part->routes, *part->probes,
+                                                            *part->index);
         part->pool = *queue::SlotPool::open(loop, threads, part->settings.queue_directory, part->settings.pool,
                                             *part->scheduler);
         part->notices = std::make_unique<qmgr::NoticeWriter>(threads, *part->pool, part->settings);
@@ -165,6 +168,7 @@ public:
     struct Part {
         qmgr::Settings settings;
         std::unique_ptr<qmgr::RouteFinder> routes;
+        std::unique_ptr<qmgr::ProbeDesk> probes;
         std::unique_ptr<qmgr::WaitingIndex> index;
         std::unique_ptr<qmgr::Scheduler> scheduler;
         std::unique_ptr<queue::SlotPool> pool;

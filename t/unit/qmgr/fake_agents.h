@@ -56,6 +56,7 @@ public:
             auto request = queue::DeliveryRequest::from_frame(std::move(*frame));
             REQUIRE(request);
             seen.push_back(request->nexthop);
+            probes += mail::is_probe(request->envelope) ? request->indexes.size() : 0;
             for (const mail::Recipient& recipient : request->envelope.recipients)
                 ++recipients[recipient.address];
             agent_of[request->nexthop] = which;
@@ -109,6 +110,7 @@ public:
     uint32_t capacity = 100;
     bool silent = false;
     int connections = 0;
+    size_t probes = 0; // recipients that were only to be asked about
     std::vector<std::pair<ipc::Channel*, queue::DeliveryDone>> held;
     std::map<std::string, Does> plan;
     std::vector<std::string> seen;       // nexthops, in order

@@ -1,4 +1,5 @@
 // Whom qmgr tells what: bounces, delay warnings, reports; and the recipients that it settles without an agent.
+#include "lib/queue/verify_cache.h"
 #include "t/unit/qmgr/bench.h"
 
 using namespace posthouse;
@@ -77,18 +78,79 @@ TEST_CASE("33: NOTIFY=NEVER makes no bounce, NOTIFY=SUCCESS a report")
     }
 }
 
-TEST_CASE("a probe (sendmail -bv) is reported and delivers nothing")
+TEST_CASE("a probe (sendmail -bv) is asked of the agents, as a probe, and reported, whatever the answers are")
 {
     Bench bench;
+    bench.reply("c@example.com", DeliveryStatus::Failed, "5.1.1", "no such user");
+    bench.reply("d@example.com", DeliveryStatus::Deferred, "4.2.0", "not now");
     mail::Envelope envelope;
     envelope.sender = sender;
     envelope.trace = mail::TraceVerify;
-    for (const char* who : {"a@example.com", "b@broken.example"})
+    for (const char* who : {"a@example.com", "b@broken.example", "c@example.com", "d@example.com"})
         envelope.recipients.emplace_back(who);
     bench.put(envelope);
     CHECK(bench.until([&] { return bench.tried(sender) == 1; }));
     CHECK(bench.empty_in_time());
-    CHECK(bench.tried("a@example.com") == 0);
+    CHECK(bench.tried("a@example.com") == 1);
+    CHECK(bench.agents->probes == 3);
+}
+
+namespace {
+
+std::string verify(Bench& bench, const std::vector<std::string>& members, const std::string& asked)
+{
+    mail::Envelope envelope;
+    envelope.trace = mail::TraceVerify | mail::TraceCache;
+    for (const std::string& member : members) {
+        envelope.recipients.emplace_back(member);
+        envelope.recipients.back().original = asked;
+    }
+    return bench.put(std::move(envelope));
+}
+
+std::optional<queue::VerifiedAddress> verified(Bench& bench, const std::string& asked)
+{
+    auto cache = queue::VerifyCache::open(*bench.config);
+    REQUIRE(cache);
+    return (*cache)->find(asked, wall_clock_us() / 1000000);
+}
+
+} // namespace
+
+TEST_CASE("the answer to a probe of smtpd goes to the cache, and is tried once whatever it is")
+{
+    Bench bench;
+    bench.reply("no@example.com", DeliveryStatus::Failed, "5.1.1", "no such user");
+    bench.reply("later@example.com", DeliveryStatus::Deferred, "4.2.0", "not now");
+    for (const char* who : {"yes@example.com", "no@example.com", "later@example.com", "x@broken.example"})
+        verify(bench, {who}, who);
+    verify(bench, {"no@example.com", "yes@example.com"}, "team@example.net");
+    CHECK(bench.empty_in_time());
+    CHECK(verified(bench, "yes@EXAMPLE.com")->status == DeliveryStatus::Delivered);
+    CHECK(verified(bench, "no@example.com")->text == "no such user");
+    CHECK(verified(bench, "later@example.com")->status == DeliveryStatus::Deferred);
+    CHECK(verified(bench, "x@broken.example")->dsn == "5.1.1");
+    CHECK(verified(bench, "team@example.net")->status == DeliveryStatus::Delivered);
+    CHECK_FALSE(verified(bench, "other@example.com"));
+    CHECK(bench.agents->probes == 5);
+}
+
+TEST_CASE("a probe outlives the death of qmgr; one beyond the limit is dropped")
+{
+    Bench bench("address_verify_pending_request_limit = 2");
+    bench.agents->plan["slow.example"] = test::Does::Hold;
+    for (const char* who : {"a@slow.example", "b@slow.example", "c@slow.example"})
+        verify(bench, {who}, who);
+    CHECK(bench.list().size() == 2);
+    REQUIRE(bench.until([&] { return bench.agents->probes == 2; }));
+    bench.kill();
+    bench.agents->held.clear();
+    bench.agents->plan.clear();
+    bench.start();
+    CHECK(bench.empty_in_time());
+    CHECK(verified(bench, "a@slow.example"));
+    CHECK(verified(bench, "b@slow.example"));
+    CHECK_FALSE(verified(bench, "c@slow.example"));
 }
 
 TEST_CASE("sendmail -v gets a report of what was delivered")

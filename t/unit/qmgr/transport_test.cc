@@ -77,7 +77,7 @@ public:
         if (!transport)
             make();
         ++added;
-        transport->add(std::make_unique<Delivery>(*owner.message, transport->destination(nexthop, "a@example.com"),
+        transport->add(std::make_unique<Delivery>(*owner.message, transport->destination(nexthop, "a@example.com", Traffic::Mail),
                                                   std::vector<uint32_t>{static_cast<uint32_t>(added % 100)}),
                        owner.turn);
     }
@@ -315,8 +315,8 @@ TEST_CASE("with recipient limit 1 each recipient is a destination of its own")
     Bench bench;
     bench.settings.recipient_limit = 1;
     bench.make();
-    CHECK(&bench.transport->destination("x", "a@x") != &bench.transport->destination("x", "b@x"));
+    CHECK(&bench.transport->destination("x", "a@x", Traffic::Mail) != &bench.transport->destination("x", "b@x", Traffic::Mail));
     bench.settings.recipient_limit = 50;
     bench.make();
-    CHECK(&bench.transport->destination("x", "a@x") == &bench.transport->destination("x", "b@x"));
+    CHECK(&bench.transport->destination("x", "a@x", Traffic::Mail) == &bench.transport->destination("x", "b@x", Traffic::Mail));
 }

@@ -25,5 +25,6 @@ t_unit_queue_queue_test_SOURCES = \
 	%reldir%/queue_file_test.cc \
 	%reldir%/queue_id_test.cc \
 	%reldir%/slot_pool_test.cc \
-	%reldir%/slot_trouble_test.cc
+	%reldir%/slot_trouble_test.cc \
+	%reldir%/verify_test.cc
 t_unit_queue_queue_test_LDADD = $(TEST_LDADD)

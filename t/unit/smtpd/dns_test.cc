@@ -1,10 +1,7 @@
 // What DNS decides, with a real name server: the client's name, domains and HELO names that do not exist.
-#include "t/support/catch.h"
-#include "t/unit/net/name_server.h"
-#include "t/unit/smtpd/session_fixture.h"
+#include "t/unit/smtpd/dns_fixture.h"
 
 #include "lib/base/ascii.h"
-#include "lib/net/resolver.h"
 
 using namespace posthouse;
 using namespace posthouse::test;
@@ -13,27 +10,6 @@ namespace {
 
 const char* const zone = "$TTL 60\n@ SOA ns root 1 60 60 60 5\n@ NS ns\n@ MX 10 a\nns A 127.0.0.1\n"
                          "a A 192.0.2.1\nhost A 192.0.2.1\nnull MX 0 .\nempty TXT \"x\"\n";
-
-struct DnsFixture : SmtpdFixture {
-    explicit DnsFixture(NameServer& names, const std::string& more) : SmtpdFixture(more + "smtpd_dns_timeout = 60s\n")
-    {
-        net::ResolverOptions options;
-        options.servers = names.address();
-        options.hosts_file = "/dev/null";
-        // A server that has ended is noticed at once; one that is there may be slow on a busy machine.
-        options.query_timeout = Duration::seconds(20);
-        options.tries = 1;
-        auto made = net::Resolver::create(loop, std::move(options));
-        REQUIRE(made);
-        resolver = std::move(*made);
-        server->ask_resolver = [this]() -> net::Resolver& { return *resolver; };
-    }
-    std::string rcpt_codes(const std::string& sender, const std::string& helo = "client.example")
-    {
-        return codes(talk({"EHLO " + helo + "\r\n", "MAIL FROM:<" + sender + ">\r\n", "RCPT TO:<friend@example.org>\r\n"}));
-    }
-    std::unique_ptr<net::Resolver> resolver;
-};
 
 smtpd::Client client_of(const char* address)
 {
@@ -105,6 +81,15 @@ TEST_CASE("a domain that DNS says nothing about is a reason to wait, also with a
     DnsFixture smtpd(*names, "smtpd_sender_restrictions = reject_unknown_sender_domain\nunknown_address_reject_code = 550\n");
     CHECK(smtpd.rcpt_codes("you@nowhere.example.test") == "220 250 250 550");
     CHECK(smtpd.rcpt_codes("you@broken.test") == "220 250 250 450");
+    // unknown_address_tempfail_action = defer_if_permit, and defer.
+    const std::string refuse = "smtpd_sender_restrictions = reject_unknown_sender_domain\nsmtpd_recipient_restrictions = reject\n";
+    DnsFixture later(*names, refuse);
+    CHECK(later.rcpt_codes("you@broken.test") == "220 250 250 554");
+    DnsFixture now(*names, refuse + "unknown_address_tempfail_action = defer\n");
+    CHECK(now.rcpt_reply("you@broken.test") == "450 4.1.8 <you@broken.test>: Sender address rejected: Domain not found");
+    DnsFixture helo(*names, "smtpd_helo_restrictions = reject_unknown_helo_hostname\nsmtpd_recipient_restrictions = reject\n"
+                            "reject_tempfail_action = defer\n");
+    CHECK(helo.rcpt_codes("you@example.test", "host.broken.test") == "220 250 250 450");
 }
 
 TEST_CASE("reject_unknown_helo_hostname wants a name with an address or MX")

@@ -42,7 +42,7 @@ TEST_CASE("reject and defer speak of what their list is about")
           == "554 5.7.1 <unknown[198.51.100.7]>: Client host rejected: Access denied");
     CHECK(rcpt_reply("smtpd_helo_restrictions = reject\n") == "554 5.7.1 <client.example>: Helo command rejected: Access denied");
     CHECK(rcpt_reply("smtpd_sender_restrictions = defer\n")
-          == "450 4.7.1 <you@example.net>: Sender address rejected: Try again later");
+          == "450 4.3.2 <you@example.net>: Sender address rejected: Try again later");
     CHECK(rcpt_reply("smtpd_recipient_restrictions = reject\n")
           == "554 5.7.1 <friend@example.org>: Recipient address rejected: Access denied");
 }
@@ -55,6 +55,41 @@ TEST_CASE("smtpd_delay_reject = no refuses client, HELO and sender at their own 
     CHECK(codes(helo.talk({ehlo})) == "220 554");
     SmtpdFixture sender("smtpd_delay_reject = no\nsmtpd_sender_restrictions = reject\n");
     CHECK(codes(sender.talk({ehlo, mail_from, rcpt_to})) == "220 250 554 503");
+}
+
+TEST_CASE("with smtpd_delay_reject = no, what the early lists defer waits for RCPT all the same")
+{
+    for (const std::string stage : {"client", "helo", "sender"}) {
+        CAPTURE(stage);
+        SmtpdFixture permit("smtpd_delay_reject = no\nsmtpd_" + stage + "_restrictions = defer_if_permit\n");
+        CHECK(codes(permit.talk({ehlo, mail_from, rcpt_to, rcpt_to})) == "220 250 250 450 450");
+        SmtpdFixture reject("smtpd_delay_reject = no\nsmtpd_" + stage + "_restrictions = defer_if_reject\n"
+                            "smtpd_recipient_restrictions = check_recipient_access inline:{{postmaster@ = REJECT}}\n");
+        CHECK(codes(reject.talk({ehlo, mail_from, rcpt_to, "RCPT TO:<postmaster>\r\n"})) == "220 250 250 250 450");
+    }
+}
+
+TEST_CASE("an enhanced status code about addresses fits what was refused")
+{
+    const auto dsn = [](const std::string& subject, const std::string& code) {
+        return rcpt_reply("smtpd_recipient_restrictions = check_" + subject + "_access static:{550 " + code + " x}\n").substr(4, 5);
+    };
+    CHECK(dsn("sender", "5.1.1") == "5.1.7");
+    CHECK(dsn("sender", "5.1.2") == "5.1.8");
+    CHECK(dsn("recipient", "5.1.8") == "5.1.2");
+    CHECK(dsn("recipient", "5.1.1") == "5.1.1");
+    CHECK(dsn("client", "5.1.1") == "5.0.0");
+    CHECK(dsn("client", "5.7.1") == "5.7.1");
+    CHECK(dsn("sender", "5.2.1") == "5.2.1");
+}
+
+TEST_CASE("restrictions that a table names speak of what the table was asked about")
+{
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = check_client_access static:{permit_mynetworks reject}\n")
+          == "554 5.7.1 <unknown[198.51.100.7]>: Client host rejected: Access denied");
+    CHECK(rcpt_reply("smtpd_restriction_classes = a, b\na = check_sender_access static:b\nb = defer\n"
+                     "smtpd_recipient_restrictions = check_client_access static:a\n")
+          == "450 4.3.2 <you@example.net>: Sender address rejected: Try again later");
 }
 
 TEST_CASE("permit ends its own list only")
@@ -80,14 +115,22 @@ TEST_CASE("access tables answer by their actions")
         {"DEFER later", "450 4.7.1 <you@example.net>: Sender address rejected: later"},
         {"550 no", "550 5.7.1 <you@example.net>: Sender address rejected: no"},
         {"550 5.1.0 no", "550 5.1.0 <you@example.net>: Sender address rejected: no"},
-        {"450", "450 4.7.1 <you@example.net>: Sender address rejected: Access denied"},
+        {"450", "250 2.1.5 Ok"}, // digits alone, as 1234567
+        {"450 4.1.0", "450 4.1.0 <you@example.net>: Sender address rejected: Access denied"},
+        {"550 5.1.1 who", "550 5.1.7 <you@example.net>: Sender address rejected: who"}, // X.1.1 is a recipient's
+        {"5xx no", "451 4.3.5 Server configuration error"},
+        {"permit_mynetworks, reject_non_fqdn_sender, reject", "554 5.7.1 <you@example.net>: Sender address rejected: Access denied"},
+        {"warn_if_reject reject", "250 2.1.5 Ok"},
+        {"reject_rbl_client", "451 4.3.5 Server configuration error"},
+        {"check_sender_access static:OK", "451 4.3.5 Server configuration error"},
+        {"check_policy_service inet:127.0.0.1:9", "451 4.3.5 Server configuration error"},
         {"DEFER_IF_PERMIT slow", "450 4.7.1 <you@example.net>: Sender address rejected: slow"},
         {"DEFER_IF_REJECT slow", "250 2.1.5 Ok"},
         {"HOLD", "250 2.1.5 Ok"},
         {"DISCARD", "250 2.1.5 Ok"},
         {"WARN look", "250 2.1.5 Ok"},
         {"INFO look", "250 2.1.5 Ok"},
-        {"reject_unknown_helo_hostname_x", "451 4.3.5 <you@example.net>: Server configuration error"},
+        {"reject_unknown_helo_hostname_x", "451 4.3.5 Server configuration error"},
         {"reject", "554 5.7.1 <you@example.net>: Sender address rejected: Access denied"},
         {"defer", "450 4.7.1 <you@example.net>: Sender address rejected: Access denied"},
     };
@@ -254,7 +297,7 @@ TEST_CASE("warn_if_reject lets one rule pass and no later one")
 
 TEST_CASE("defer_if_permit bites only when nothing refuses, defer_if_reject only when something does")
 {
-    CHECK(rcpt_reply("smtpd_client_restrictions = defer_if_permit\n").substr(0, 9) == "450 4.7.1");
+    CHECK(rcpt_reply("smtpd_client_restrictions = defer_if_permit\n").substr(0, 9) == "450 4.7.0");
     CHECK(rcpt_reply("smtpd_client_restrictions = defer_if_permit\nsmtpd_recipient_restrictions = reject\n").substr(0, 3) == "554");
     CHECK(rcpt_reply("smtpd_client_restrictions = defer_if_permit, permit\n").substr(0, 3) == "450");
     CHECK(rcpt_reply("smtpd_client_restrictions = defer_if_reject\n") == "250 2.1.5 Ok");
@@ -319,8 +362,14 @@ TEST_CASE("restriction classes are lists by name, in lists and in access tables"
 TEST_CASE("what cannot be a restriction is said at start, with parameter and word")
 {
     CHECK(fault_of("smtpd_client_restrictions = permit_everybody\n") == "smtpd_client_restrictions: unknown restriction: permit_everybody");
-    CHECK(fault_of("smtpd_recipient_restrictions = reject_rbl_client zen.example\n")
-          == "smtpd_recipient_restrictions: reject_rbl_client comes with a later version");
+    CHECK(fault_of("smtpd_recipient_restrictions = reject_unverified_sender\n")
+          == "smtpd_recipient_restrictions: reject_unverified_sender comes with a later version");
+    CHECK(fault_of("smtpd_recipient_restrictions = reject_rbl_client zen.example=127.0.0.300\n").find("bad DNS list filter") != std::string::npos);
+    CHECK(fault_of("smtpd_recipient_restrictions = check_policy_service inet:nowhere\n").find("no port") != std::string::npos);
+    CHECK(fault_of("smtpd_recipient_restrictions = check_policy_service { inet:127.0.0.1:9, timeouts=1s }\n").find("unknown setting timeouts")
+          != std::string::npos);
+    CHECK(fault_of("smtpd_recipient_restrictions = check_policy_service { inet:127.0.0.1:9, timeout=soon }\n").find("timeout: ")
+          != std::string::npos);
     CHECK(fault_of("smtpd_sender_restrictions = check_sender_access\n") == "smtpd_sender_restrictions: check_sender_access needs an argument");
     CHECK(fault_of("smtpd_sender_restrictions = hash:/etc/x\n") == "smtpd_sender_restrictions: write check_..._access before the table hash:/etc/x");
     CHECK(fault_of("smtpd_sender_restrictions = warn_if_reject\n").find("needs a restriction after it") != std::string::npos);
@@ -333,7 +382,7 @@ TEST_CASE("a word that is no restriction puts clients off, and all such words ar
     CHECK(rcpt_reply("smtpd_recipient_restrictions = permit_mynetwork, reject_unauth_destination\n") == put_off);
     CHECK(rcpt_reply("smtpd_relay_restrictions = reject_unauth_destinatio\n") == put_off);
     CHECK(rcpt_reply("smtpd_recipient_restrictions = permit, permit_mynetwork\n") == "250 2.1.5 Ok");
-    CHECK(rcpt_reply("smtpd_recipient_restrictions = reject_rbl_client zen.example, permit\n") == put_off);
+    CHECK(rcpt_reply("smtpd_recipient_restrictions = reject_unverified_sender, permit\n") == put_off);
     SmtpdFixture smtpd("smtpd_client_restrictions = one\nsmtpd_recipient_restrictions = permit_mynetworks, two, three\n");
     CHECK(smtpd.server->restrictions->faults().size() == 3);
 }

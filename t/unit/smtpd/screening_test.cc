@@ -6,6 +6,8 @@
 #include "smtpd/screening_access.h"
 #include "smtpd/screening_record.h"
 
+#include <sys/socket.h>
+
 using namespace posthouse;
 using namespace posthouse::smtpd;
 using namespace posthouse::test;
@@ -22,6 +24,9 @@ Answer look_up(SmtpdFixture& with, const std::string& list, const char* address)
     return run_task(with.loop, (*access)->look_up(*net::IpAddress::parse(address)));
 }
 
+const Ends stranger(net::SocketAddress(*net::IpAddress::parse("198.51.100.7"), 4711),
+                    net::SocketAddress(*net::IpAddress::parse("192.0.2.25"), 25));
+
 struct ScreenedFixture : SmtpdFixture {
     explicit ScreenedFixture(const std::string& more)
         : SmtpdFixture("smtpd_screening_enable = yes\npostscreen_pipelining_enable = yes\n" + more)
@@ -29,8 +34,7 @@ struct ScreenedFixture : SmtpdFixture {
     }
     static Task<void> serve_screened(Server& server, ByteStream& stream, ScreenAction against)
     {
-        const Ends ends(net::SocketAddress(*net::IpAddress::parse("198.51.100.7"), 4711),
-                        net::SocketAddress(*net::IpAddress::parse("192.0.2.25"), 25));
+        const Ends ends = stranger;
         auto client = std::make_unique<ScreenedClient>(*server.screening, ends);
         client->recall();
         (void)client->punish(against, smtp::Reply(550, "5.3.2", "Not you"));
@@ -45,6 +49,25 @@ struct ScreenedFixture : SmtpdFixture {
         return stream.written;
     }
 };
+
+struct Connection {
+    explicit Connection(Loop& loop) : stream(loop, open()) {}
+    UniqueFd open()
+    {
+        int ends[2];
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+        client = UniqueFd(ends[1]);
+        return UniqueFd(ends[0]);
+    }
+    UniqueFd client;
+    Socket stream;
+};
+
+Task<void> admit(Screening& screening, ByteStream& stream, std::optional<Admission>& into)
+{
+    auto admission = co_await screening.admit(stream, stranger);
+    into.emplace(std::move(admission));
+}
 
 const std::vector<std::string> one_message = {"EHLO client.example\r\n", "MAIL FROM:<you@example.net>\r\n",
                                               "RCPT TO:<friend@example.org>\r\n", "DATA\r\n", "\r\nx\r\n.\r\n", "QUIT\r\n"};
@@ -110,4 +133,46 @@ TEST_CASE("commands that are sent ahead are an offence as often as they are piec
     CHECK(codes(ignoring.talk_screened(ahead, ScreenAction::Ignore)) == "220 250 250 250 221");
     // A byte at a time nothing is ahead of anything.
     CHECK(codes(enforcing.talk_screened(ahead, ScreenAction::Ignore, 1)) == "220 250 250 250 221");
+}
+
+TEST_CASE("a client that waits for its greeting can be given up at any moment, and nothing of it stays")
+{
+    ScreenedFixture smtpd("postscreen_greet_wait = 1s\n");
+    const long frames = task_detail::live_frames;
+    for (int turns = 0; turns < 12; ++turns) {
+        Connection connection(smtpd.loop);
+        std::optional<Admission> admission;
+        {
+            TaskGroup group(smtpd.loop);
+            group.spawn(admit(*smtpd.server->screening, connection.stream, admission));
+            for (int turn = 0; turn < turns; ++turn) {
+                if (turn == 5)
+                    connection.client.reset(); // it hangs up, and what follows may be cancelled as well
+                smtpd.loop.run_once(Duration::milliseconds(5));
+            }
+        }
+        smtpd.loop.run_once(Duration());
+        CAPTURE(turns);
+        CHECK(task_detail::live_frames == frames);
+        CHECK(smtpd.server->screening->waiting() == 0);
+    }
+}
+
+TEST_CASE("who keeps silent is let in after the wait, who speaks is not where that is enforced")
+{
+    for (const bool speaks : {false, true}) {
+        ScreenedFixture smtpd("postscreen_greet_wait = 1s\npostscreen_greet_action = drop\n");
+        Connection connection(smtpd.loop);
+        if (speaks)
+            REQUIRE(::send(connection.client.get(), "EHLO x\r\n", 8, 0) == 8);
+        std::optional<Admission> admission;
+        run_task(smtpd.loop, admit(*smtpd.server->screening, connection.stream, admission));
+        REQUIRE(admission);
+        CHECK(admission->admitted == !speaks);
+        char bytes[200];
+        const ssize_t got = ::recv(connection.client.get(), bytes, sizeof bytes, 0);
+        const std::string_view heard(bytes, static_cast<size_t>(std::max<ssize_t>(got, 0)));
+        CHECK(heard.starts_with("220-mx.example.org ESMTP"));
+        CHECK((heard.find("521 5.5.1 Protocol error") != std::string_view::npos) == speaks);
+    }
 }

@@ -99,6 +99,12 @@ TEST_CASE("what is not configured says so: STARTTLS 502, ETRN 459, AUTH 503; wha
     CHECK(has(smtpd.talk({ehlo, "EXPN staff\r\n"}), "502 5.5.2"));
 }
 
+TEST_CASE("content after BDAT never becomes a command because smtpd_command_filter fails")
+{
+    SmtpdFixture smtpd("smtpd_command_filter = fail:now\nsmtpd_forbid_unauth_pipelining = no\n");
+    CHECK(codes(smtpd.talk({"BDAT 6 LAST\r\nNOOP\r\n", ehlo})) == "220 503 451");
+}
+
 TEST_CASE("VRFY gives the answer that RCPT would give, and can be turned off")
 {
     SmtpdFixture smtpd;
