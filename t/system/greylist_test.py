@@ -5,7 +5,7 @@ import time
 
 import harness
 
-GREYLIST = ("smtpd_greylist_enable = yes\nsmtpd_greylist_delay = 1s\nmynetworks = 192.0.2.0/24\n"
+GREYLIST = ("smtpd_greylist_enable = yes\nsmtpd_greylist_delay = 1s\nsmtpd_error_sleep_time = 0\nsmtpd_hard_error_limit = 1000\nmynetworks = 192.0.2.0/24\n"
             "smtpd_authorized_xclient_hosts = 127.0.0.1\n")
 
 
