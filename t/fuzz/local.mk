@@ -98,6 +98,11 @@ check_PROGRAMS += t/fuzz/fuzz_sasl_protocol
 t_fuzz_fuzz_sasl_protocol_SOURCES = %reldir%/fuzz_sasl_protocol.cc
 t_fuzz_fuzz_sasl_protocol_LDADD = $(FUZZ_LDADD)
 
+FUZZ_TARGETS += fuzz_access
+check_PROGRAMS += t/fuzz/fuzz_access
+t_fuzz_fuzz_access_SOURCES = %reldir%/fuzz_access.cc
+t_fuzz_fuzz_access_LDADD = smtpd/libsmtpd.a $(FUZZ_LDADD)
+
 FUZZ_TARGETS += fuzz_policy_protocol
 check_PROGRAMS += t/fuzz/fuzz_policy_protocol
 t_fuzz_fuzz_policy_protocol_SOURCES = %reldir%/fuzz_policy_protocol.cc
