@@ -99,7 +99,7 @@ Task<void> Scheduler::hand_out_one(Message& message, uint32_t index, Placements&
         co_return;
     }
     const std::string address = message.recipients[index].address;
-    if (!message.envelope.content_filter.empty()) {
+    if (!message.envelope.content_filter.empty() && !mail::is_probe(message.envelope)) {
         queue::Route filter(queue::AddressClass::Default, "smtp", domain_of(address), address);
         filter.domain = filter.nexthop;
         const std::string& fixed = settings_.default_filter_nexthop;
@@ -138,7 +138,7 @@ void Scheduler::place(Message& message, uint32_t index, const queue::Route& rout
     using queue::DeliveryStatus;
     Transport& its_transport = transport(route.transport);
     using Kind = TransportSettings::Kind;
-    if (is_double_bounce(route.recipient, settings_.notices) || probes_.is_sender(route.recipient)) {
+    if (is_double_bounce(route.recipient, settings_.notices) || probes_.is_made_up_sender(route.recipient)) {
         if (!mail::is_probe(message.envelope))
             log::warning(message.id(), ": undeliverable postmaster notification discarded");
         settle_here(message, queue::RecipientOutcome(0, index, DeliveryStatus::Delivered, "2.0.0",

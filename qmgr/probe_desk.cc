@@ -66,9 +66,9 @@ Task<Result<queue::Route>> ProbeDesk::find_route(std::string address, std::strin
     co_return co_await routes_->find(std::move(address), std::move(sender));
 }
 
-bool ProbeDesk::is_sender(std::string_view address) const
+bool ProbeDesk::is_made_up_sender(std::string_view address) const
 {
-    return sender_.is(address, wall_clock_us() / million);
+    return sender_.made_up() && sender_.is(address, wall_clock_us() / million);
 }
 
 void ProbeDesk::note(const Message& probe, const std::vector<queue::RecipientOutcome>& outcomes)

@@ -30,7 +30,7 @@ public:
     // An Error is a temporary failure.
     Task<Result<queue::Route>> find_route(std::string address, std::string sender);
     // Mail to the address that probes come from.
-    bool is_sender(std::string_view address) const;
+    bool is_made_up_sender(std::string_view address) const;
 
     // The outcomes of all recipients that stand for what was asked about.
     void note(const Message& probe, const std::vector<queue::RecipientOutcome>& outcomes);

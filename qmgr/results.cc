@@ -206,8 +206,10 @@ Task<void> Scheduler::tell_success(Message& message)
         told = co_await notices_->send(NoticeKind::Success, message, message.untold);
     if (!told) {
         log::warning(message.id(), ": cannot queue a delivery status notification: ", told.error().full_text());
-        message.not_told = true;
-        co_return;
+        const bool old = settings_.retry.expired(message.envelope.arrival_us, wall_clock_us(), message.from_null_sender());
+        message.not_told = !old && !told.error().permanent();
+        if (message.not_told)
+            co_return;
     }
     for (const queue::RecipientOutcome& outcome : message.untold) {
         message.states[outcome.index] = RecipientState::Delivered;

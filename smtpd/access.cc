@@ -128,7 +128,7 @@ Task<Verdict> Evaluation::check_access(const Rule& rule)
 // By the fingerprint of the client's certificate, then by that of its key. It need not be trusted: the entry is the trust.
 Task<table::Value> Evaluation::find_certificate(table::Maps& maps)
 {
-    if (!case_.tls || !case_.tls->has_peer_certificate())
+    if (!case_.tls || !case_.own_certificate || !case_.tls->has_peer_certificate())
         co_return std::optional<std::string>();
     table::Value found = co_await maps.lookup(case_.tls->certificate_fingerprint);
     if (!found || *found)
@@ -325,7 +325,7 @@ Verdict Evaluation::note_action(int action, std::string_view text, Subject subje
             log::warning("access table result PREPEND comes too late at ", case_.where, ": ", text);
             break;
         }
-        if (!is_header_line(text)) {
+        if (!is_header_line(text) || text.find_first_of("\r\n") != std::string_view::npos) {
             log::warning("access table result PREPEND without header: ", text);
             break;
         }

@@ -95,7 +95,7 @@ sasl::AuthRequest Session::auth_request(std::string_view mechanism)
     request.remote_port = static_cast<uint16_t>(ascii::parse_unsigned(client_.port).value_or(0));
     request.secured = tls_ != nullptr;
     // For EXTERNAL: what smtpd_tls_CAfile and its like vouch for.
-    if (tls_ && tls_->info().trust >= tls::PeerTrust::Trusted)
+    if (tls_ && !for_another_ && tls_->info().trust >= tls::PeerTrust::Trusted)
         request.certificate_user = tls_->info().login_name;
     if (client_.server_port != 0) {
         request.local_address = client_.server_ip.to_text();

@@ -24,6 +24,9 @@ Session::Answer Session::cmd_bdat(const smtp::CommandLine& line)
     if (chunks_refused_) {
         CO_CHECK(co_await skip_chunk(command.size));
         chunks_refused_ = !command.last;
+        const smtp::Reply discarded_too(551, "5.0.0", "Discarded after earlier error");
+        for (; command.last && refused_replies_ > 1; --refused_replies_) // LMTP: one for each recipient
+            CO_CHECK(co_await write(discarded_too));
         co_return smtp::Reply(551, "5.0.0", cat("Discarded ", command.size, " bytes after earlier error"));
     }
     refusal = check_data_order();
@@ -55,6 +58,7 @@ Session::Answer Session::cmd_bdat(const smtp::CommandLine& line)
         co_return co_await end_message();
     }
     if (mail_->failure) {
+        refused_replies_ = server_.lmtp ? static_cast<uint32_t>(mail_->envelope.recipients.size()) : 1;
         smtp::Reply reply = co_await finish_message();
         chunks_refused_ = true;
         co_return reply;

@@ -88,7 +88,8 @@ Task<uint32_t> Session::discarded_keywords()
             bits |= EhloVrfy;
         if (server_.fast_flush_domains->empty() || server_.lmtp)
             bits |= EhloEtrn;
-        if (!server_.settings.requiretls_enable)
+        // A filter would lose the demand on the way.
+        if (!server_.settings.requiretls_enable || server_.proxy || !server_.settings.content_filter.empty())
             bits |= EhloRequireTls;
         // RFC 2033 section 5: whoever speaks LMTP may count on these.
         if (server_.lmtp)

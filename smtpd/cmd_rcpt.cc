@@ -46,7 +46,7 @@ Session::Answer Session::cmd_rcpt(const smtp::CommandLine& line)
     auto too_many = co_await count_recipient();
     if (too_many)
         co_return std::move(*too_many);
-    auto denied = co_await check_recipient(recipient);
+    auto denied = co_await check_recipient(recipient, CheckFor::Rcpt);
     if (!denied)
         denied = co_await limit_sending(recipient);
     if (denied) {
@@ -82,7 +82,8 @@ Task<std::optional<smtp::Reply>> Session::count_recipient()
     co_return smtp::Reply(450, "4.7.1", cat("Error: too many recipients from ", client_.address));
 }
 
-Task<std::optional<smtp::Reply>> Session::check_recipient(const Mailbox& recipient)
+// From VRFY nothing follows for the mail at hand, and greylisting has nothing to wait for.
+Task<std::optional<smtp::Reply>> Session::check_recipient(const Mailbox& recipient, CheckFor what)
 {
     if (const smtp::Reply* refusal = screened_ ? screened_->refusal() : nullptr)
         co_return refuse(Verdict::refuse(refusal->code, refusal->dsn, refusal->text), where_, &recipient);
@@ -91,11 +92,11 @@ Task<std::optional<smtp::Reply>> Session::check_recipient(const Mailbox& recipie
     actions.take_deferrals(mail_ ? &mail_->actions : standing_actions_.get());
     Evaluation evaluation(asked, actions);
     Verdict verdict = co_await judge_recipient(evaluation);
-    if (!verdict.refused() && server_.greylist && mail_) // VRFY has no sender to be waited for
+    if (!verdict.refused() && server_.greylist && what == CheckFor::Rcpt)
         verdict = co_await server_.greylist->judge(asked);
     if (verdict.refused())
         co_return refuse(verdict, where_, &recipient);
-    if (mail_)
+    if (what == CheckFor::Rcpt)
         mail_->actions.add(actions);
     co_return std::nullopt;
 }

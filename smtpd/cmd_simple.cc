@@ -46,7 +46,7 @@ Session::Answer Session::cmd_vrfy(const smtp::CommandLine& line)
     if (refusal)
         co_return std::move(*refusal);
     recipient.completed = server_.intake_tables->rewriter().complete(recipient.given);
-    auto denied = co_await check_recipient(recipient);
+    auto denied = co_await check_recipient(recipient, CheckFor::Vrfy);
     if (denied)
         co_return std::move(*denied);
     co_return smtp::Reply(252, "2.0.0", recipient.given);
@@ -63,9 +63,11 @@ Session::Answer Session::cmd_help(const smtp::CommandLine&)
 
 Session::Answer Session::cmd_unknown(const smtp::CommandLine& line)
 {
-    auto refused = co_await milters_unknown(line.line);
-    if (refused)
-        co_return std::move(*refused);
+    if (!auth_was_last_) { // else it may be a password
+        auto refused = co_await milters_unknown(line.line);
+        if (refused)
+            co_return std::move(*refused);
+    }
     co_return smtp::Reply(502, "5.5.2", "Error: command not recognized");
 }
 

@@ -69,6 +69,7 @@ Session::Answer Session::cmd_xclient(const smtp::CommandLine& line)
     wanted.forget_old_name();
 
     reset_mail();
+    for_another_ = true;
     client_ = wanted.client;
     helo_ = wanted.helo;
     protocol_ = wanted.protocol;

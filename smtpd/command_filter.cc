@@ -17,6 +17,8 @@ Task<std::optional<smtp::Reply>> Session::filter_command(smtp::CommandLine& line
     if (server_.command_filter->empty() || line.too_long || line.has_nul || ascii::equal(line.verb(), "AUTH")
         || ascii::equal(line.verb(), "BDAT"))
         co_return std::nullopt;
+    if (auth_was_last_ && find_command(line.verb()).handle == &Session::cmd_unknown)
+        co_return std::nullopt; // it may be a password, from a client that does not look at replies
     const std::string given(ascii::trim(line.line));
     auto found = co_await server_.command_filter->lookup(given);
     if (!found) {

@@ -48,6 +48,7 @@ struct Case {
     std::string_view login = {};        // "": not logged in
     std::string_view etrn_domain = {};  // of ETRN alone
     const tls::SessionInfo* tls = nullptr; // null: plain text
+    bool own_certificate = true;           // false: the one that TLS has shown is that of a host in front (XCLIENT)
     // "NOQUEUE" or a queue id.
     std::string_view queue_id = "NOQUEUE";
     // For policy servers.

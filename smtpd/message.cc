@@ -188,6 +188,8 @@ void Session::apply_actions()
     }
     envelope.content_filter = actions.filter.empty() ? server_.settings.content_filter : actions.filter;
     for (const std::string& address : actions.bcc) {
+        if (!queue::is_copy_address(address, "BCC of an access table"))
+            continue;
         mail::Recipient copy(address);
         copy.original = address;
         copy.notify = mail::NotifyNever;
@@ -245,7 +247,6 @@ Task<smtp::Reply> Session::finish_message()
         }
         if (mail_->proxy)
             co_return co_await finish_proxied();
-        apply_actions();
     }
     smtp::ContentFacts facts = mail_->reader.facts();
     if (!mail_->failure) {
@@ -262,6 +263,7 @@ Task<smtp::Reply> Session::finish_message()
     }
     const std::string id = mail_->queue_id;
     if (!mail_->actions.discard) {
+        apply_actions(); // behind the milters: REDIRECT has the last word
         const Deadline deadline = Deadline::after(server_.settings.queue_timeout);
         mail::Envelope envelope = std::move(mail_->envelope);
         if (server_.settings.detect_smtputf8 &&

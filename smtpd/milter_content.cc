@@ -149,6 +149,7 @@ void MilterContent::apply(milter::Edits edits)
         body_offset_ = 0;
         body_size_ = body_->size();
         line_open_ = next_line_open_;
+        (void)next_lines_.finish_chunks(); // counts the last line; its end follows with the others'
         body_facts_ = next_lines_.facts();
         body_facts_.has_bare = false; // LF is how a filter may end its lines; it is no sign of smuggling
     }
@@ -160,7 +161,7 @@ void MilterContent::apply(milter::Edits edits)
 
 // ---- at the end
 
-bool MilterContent::change_envelope(mail::Envelope& envelope) const
+bool MilterContent::change_envelope(mail::Envelope& envelope)
 {
     if (sender_) {
         const auto address = milter_address(*sender_);
@@ -171,9 +172,10 @@ bool MilterContent::change_envelope(mail::Envelope& envelope) const
     }
     for (const milter::Edits::RecipientEdit& edit : recipients_) {
         const auto address = milter_address(edit.address);
-        if (!address || address->is_null())
+        if (!address || address->is_null()) {
             log::warning(message_.id(), ": milter: bad recipient address: ", edit.address);
-        else if (edit.add)
+            lost_recipient_ = lost_recipient_ || edit.add;
+        } else if (edit.add)
             add_recipient(envelope, *address, edit.parameters, message_.id());
         else
             std::erase_if(envelope.recipients, [&](const mail::Recipient& recipient) {

@@ -27,7 +27,9 @@ public:
     // Permanent 5.3.4 when the header is larger than `limit`.
     Task<Result<void>> load(size_t trace_size, size_t limit);
     // Changes sender and recipients as the milters want it. False: nobody is left.
-    bool change_envelope(mail::Envelope& envelope) const;
+    bool change_envelope(mail::Envelope& envelope);
+    // A recipient that a milter wanted is none: that nobody is left is no wish of its.
+    bool lost_recipient() const { return lost_recipient_; }
     // Puts the changed content in the message's place; `facts` become those of the new one.
     void finish(smtp::ContentFacts& facts);
 
@@ -56,6 +58,7 @@ private:
     bool next_line_open_ = false; // its last byte is no line end
     std::string piece_;
     std::optional<std::string> sender_;
+    bool lost_recipient_ = false;
     std::vector<milter::Edits::RecipientEdit> recipients_;
 };
 

@@ -131,7 +131,10 @@ Task<Result<Passage>> Journey::run(size_t header_limit)
     CO_CHECK(heed(verdict, "END-OF-MESSAGE"));
     if (passage_ == Passage::Discard)
         co_return Passage::Discard;
-    if (!content.change_envelope(mail_.envelope)) {
+    const bool anybody = content.change_envelope(mail_.envelope);
+    if (!anybody && content.lost_recipient())
+        co_return Error(ErrorKind::Temporary, "4.3.0", "no recipient is left");
+    if (!anybody) {
         log::info(mail_.intake.id(), ": milter-discard: END-OF-MESSAGE: no recipient is left");
         co_return Passage::Discard;
     }

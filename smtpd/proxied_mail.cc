@@ -31,6 +31,9 @@ Task<std::optional<smtp::Reply>> Session::start_proxied()
     warn_of_lost_actions();
     mail_->queue_id = "NOQUEUE";
     log_client();
+    auto denied = co_await milters_data();
+    if (denied)
+        co_return denied;
     auto refused = co_await mail_->proxy->begin_content();
     if (refused) {
         log_filter_reply(*refused, mail_->envelope.recipients.back());

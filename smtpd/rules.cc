@@ -193,7 +193,7 @@ Task<Verdict> Evaluation::reject_multi_recipient_bounce(const Rule&)
 // Whoever has shown the key of a certificate is whom relay_clientcerts names, whether an authority vouches for it or not.
 Task<Verdict> Evaluation::permit_tls_clientcerts(const Rule& rule)
 {
-    if (!case_.tls || !case_.tls->has_peer_certificate())
+    if (!case_.tls || !case_.own_certificate || !case_.tls->has_peer_certificate())
         co_return Verdict();
     bool known = case_.tls->trust >= tls::PeerTrust::Trusted;
     if (rule.type->variant != 1) {

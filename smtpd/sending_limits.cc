@@ -158,7 +158,7 @@ Task<std::optional<smtp::Reply>> Session::limit_sending(const Mailbox& recipient
     if (!excess)
         co_return std::nullopt;
     const std::string text = cat("too much mail from ", excess->sender, ": the limit is ", excess->limit);
-    if (!limits.holds())
+    if (!limits.holds() || server_.proxy) // what goes to a filter is not in our queue to be held
         co_return refuse(Verdict::refuse(450, "4.7.1", cat("Error: ", text)), where_, &recipient);
     if (excess->first)
         log::warning(text, ": what it sends is put on hold until there was less for that time");

@@ -412,6 +412,7 @@ Case Session::make_case(std::string_view where, const Mailbox* recipient)
     asked.login = login_.user;
     asked.login_method = login_.method;
     asked.tls = tls_info();
+    asked.own_certificate = !for_another_;
     if (mail_)
         add_mail_facts(asked);
     return asked;

@@ -198,7 +198,8 @@ private:
     void log_bad_address(const smtp::Reply& refusal, const smtp::CommandLine& line) const;
     Answer cmd_rcpt(const smtp::CommandLine& line);
     Task<std::optional<smtp::Reply>> count_recipient();
-    Task<std::optional<smtp::Reply>> check_recipient(const Mailbox& recipient);
+    enum class CheckFor : uint8_t { Rcpt, Vrfy };
+    Task<std::optional<smtp::Reply>> check_recipient(const Mailbox& recipient, CheckFor what);
     Task<Verdict> judge_recipient(Evaluation& evaluation);
     Task<std::optional<smtp::Reply>> limit_sending(const Mailbox& recipient); // sending_limits.cc
     std::optional<smtp::Reply> check_characters(std::string_view address, bool smtputf8) const;
@@ -294,6 +295,7 @@ private:
     std::optional<bool> limits_apply_;
     std::optional<uint32_t> discarded_; // EHLO keywords
     uint64_t content_bytes_ = 0;        // of the message being read, for the log
+    uint32_t refused_replies_ = 1;      // that BDAT LAST brings when an earlier chunk was refused
     int errors_ = 0;
     int junk_ = 0;
     bool access_denied_ = false; // by a client restriction at connect: only QUIT works
@@ -303,6 +305,7 @@ private:
     bool forgive_ = false;       // this refusal is no error of the client
     bool closing_ = false;
     bool auth_was_last_ = false; // what comes now may be a password
+    bool for_another_ = false;  // XCLIENT: TLS is that of a host in front
     bool starting_tls_ = false; // once the reply is sent
     bool mute_ = false;         // the connection is of no use for a last word
     Count counts_[command_count];

@@ -330,7 +330,10 @@ Task<std::optional<smtp::Reply>> Session::milters_message(smtp::ContentFacts& fa
     if (refusal || mail_->actions.discard)
         co_return refusal;
     mail_->envelope.hold |= mail_->actions.hold;
-    if (!content.change_envelope(mail_->envelope)) {
+    const bool anybody = content.change_envelope(mail_->envelope);
+    if (!anybody && content.lost_recipient())
+        co_return failed(Error(ErrorKind::Temporary, "4.3.0", "no recipient is left"));
+    if (!anybody) {
         log::info(mail_->queue_id, ": milter-discard: END-OF-MESSAGE from ", client_.label(), ": no recipient is left");
         mail_->actions.discard = true;
         co_return std::nullopt;

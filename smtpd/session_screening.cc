@@ -45,9 +45,10 @@ Task<std::optional<smtp::Reply>> Session::screen(const Command& command, const s
     }
     if (last_words)
         co_return last_words;
-    client.reached_recipient |= command.handle == &Session::cmd_rcpt;
+    client.reached_recipient |= mail_ && command.handle == &Session::cmd_rcpt;
     // Who comes to the content has behaved.
-    if (command.handle == &Session::cmd_data || command.handle == &Session::cmd_bdat)
+    const bool has_recipient = mail_ && !mail_->envelope.recipients.empty();
+    if (has_recipient && (command.handle == &Session::cmd_data || command.handle == &Session::cmd_bdat))
         pass_screening();
     co_return std::nullopt;
 }

@@ -41,8 +41,8 @@ Result<std::unique_ptr<UpstreamProxy>> UpstreamProxy::open(const config::Config&
     return std::unique_ptr<UpstreamProxy>(new UpstreamProxy(std::move(*proxies), timeout));
 }
 
-// To give up without a word is all that is safe: who does not speak the protocol may not speak SMTP either, and a proxy
-// that cannot name its client must not have that client served as if it were the proxy.
+// To give up without a word is all that is safe: who does not speak the protocol may not speak SMTP either. LOCAL and
+// UNKNOWN are the proxy's own connections, as the protocol has it: it asks whether we are alive.
 Task<std::optional<Ends>> UpstreamProxy::ask(ByteStream& stream, Ends ends)
 {
     const std::string name; // a proxy is known by its address: its name would have to be looked up first

@@ -119,6 +119,7 @@ void Filter::abort()
 
 void Filter::hang_up()
 {
+    hung_up_ = true;
     if (stream_)
         (void)::shutdown(stream_->fd(), SHUT_RDWR);
 }
@@ -226,6 +227,10 @@ Verdict Filter::fail(const Error& why)
     output_.clear();
     state_ = State::Out;
     const bool half_replaced = std::exchange(replaces_body_, false);
+    if (hung_up_) { // by us: no reason to take mail that it has not judged
+        standing_ = Verdict(reply_later());
+        return *standing_;
+    }
     switch (filter_.default_action) {
     case DefaultAction::Accept:
         // What was taken in of a new body is dropped; but the filter had thought the old one unfit.

@@ -159,6 +159,7 @@ private:
     bool mail_ = false;      // within MAIL and the end of the message
     bool mail_done_ = false; // but the filter has said all that it has to say of this one
     char skipped_ = '\0';    // command of which it wants to see no more, for this message
+    bool hung_up_ = false;
     bool replaces_body_ = false; // just now
     uint64_t new_body_size_ = 0;
     std::optional<Verdict> standing_;

@@ -22,6 +22,7 @@ constexpr FilterEvent end_event = {CmdEndOfMessage, Stage::EndOfMessage, 0, 0, F
 constexpr size_t longest_value = 60000; // what fits into a packet, with its name
 constexpr size_t most_changes = 100000; // of one filter to one message
 constexpr size_t most_recipients = 10000;
+constexpr size_t longest_recipient = 4096; // with its parameters
 
 } // namespace
 
@@ -164,6 +165,8 @@ Task<Result<void>> Filter::note_change(Reply change, Edits& edits, Message& mess
     case Reply::Kind::DeleteRecipient:
         if (edits.recipients.size() == most_recipients)
             co_return Error(ErrorKind::Corrupt, "recipients without an end");
+        if (change.name.size() + change.value.size() > longest_recipient)
+            co_return Error(ErrorKind::Corrupt, "a recipient without an end");
         edits.recipients.emplace_back(change.kind == Reply::Kind::AddRecipient, std::move(change.name),
                                       std::move(change.value));
         break;

@@ -4,6 +4,7 @@
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
 #include "lib/log/log.h"
+#include "lib/queue/intake.h"
 #include "lib/queue/override_options.h"
 
 #include <algorithm>
@@ -30,6 +31,9 @@ std::string key_of(std::string_view text)
     return key;
 }
 
+// Patterns answer at once, and there may be hundreds of them: a message of short lines is not to hold all sessions up.
+constexpr unsigned lines_in_a_turn = 100;
+
 // Those of RFC 2045 and RFC 2183: in whatever header, they are for mime_header_checks.
 bool is_mime_field(std::string_view name)
 {
@@ -47,6 +51,7 @@ Result<std::unique_ptr<ContentRules>> ContentRules::open(const config::Config& c
     if (OverrideOptions(config).no_header_body_checks)
         return std::unique_ptr<ContentRules>();
     std::unique_ptr<ContentRules> rules(new ContentRules);
+    rules->loop = context.loop;
     struct Kind {
         const char* parameter;
         std::unique_ptr<table::Maps> ContentRules::*maps;
@@ -184,6 +189,10 @@ Task<Result<ContentCheck::Fate>> ContentCheck::look_up(table::Maps& maps, std::s
 {
     if (maps.empty())
         co_return Fate::Kept;
+    if (++looked_ == lines_in_a_turn) {
+        looked_ = 0;
+        co_await sleep_for(*rules_.loop, Duration());
+    }
     const std::string key = key_of(text);
     table::Value found = co_await maps.lookup(key);
     if (!found) {
@@ -316,6 +325,8 @@ void ContentCheck::apply_to(mail::Envelope& envelope) const
     if (!filter_.empty())
         envelope.content_filter = filter_;
     for (const std::string& address : bcc_) {
+        if (!is_copy_address(address, "BCC of a content check"))
+            continue;
         mail::Recipient copy(address);
         copy.original = address;
         copy.notify = mail::NotifyNever;

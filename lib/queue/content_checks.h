@@ -7,6 +7,7 @@
 
 #include "lib/base/result.h"
 #include "lib/config/config.h"
+#include "lib/event/loop.h"
 #include "lib/event/task.h"
 #include "lib/mail/envelope.h"
 #include "lib/mail/mime_tracker.h"
@@ -34,6 +35,7 @@ private:
     friend class ContentCheck;
     ContentRules() = default;
 
+    Loop* loop = nullptr;
     std::unique_ptr<table::Maps> header, mime, nested, body;
     mail::MimeLimits mime_limits;
     bool reads_body = false;
@@ -100,6 +102,7 @@ private:
     const std::string id_;
     const ContentOrigin origin_;
     mail::MimeTracker tracker_;
+    unsigned looked_ = 0; // lines since others had their turn of the loop
     bool done_ = false; // looks no further
     bool drops_field_ = false; // the rest of a long field of a part, too
     bool discard_ = false;

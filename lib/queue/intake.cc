@@ -61,6 +61,14 @@ IntakeResult::IntakeResult(std::string the_id, uint64_t the_size, size_t the_rec
 {
 }
 
+bool is_copy_address(std::string_view address, std::string_view asked_by)
+{
+    const bool good = !address.empty() && !table::breaks_apart(address);
+    if (!good)
+        log::warning(asked_by, ": not an address, and no copy: \"", address, '"');
+    return good;
+}
+
 int reply_code_for(const Error& error)
 {
     if (error.dsn() == "4.3.1")

@@ -68,6 +68,10 @@ public:
 // The reply code for an Error of finish(): 554 (too many hops), 552 (too big), 452 (disk full), 451.
 int reply_code_for(const Error& error);
 
+// Whether a copy can go to an address that a parameter or a table has given; if not, a warning says so: what an
+// administrator got wrong does not cost the message itself.
+bool is_copy_address(std::string_view address, std::string_view asked_by);
+
 class Intake {
 public:
     // Local context: missing headers are added and header addresses rewritten, as for a client in

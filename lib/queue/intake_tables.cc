@@ -3,6 +3,7 @@
 
 #include "lib/base/ascii.h"
 #include "lib/base/cat.h"
+#include "lib/queue/intake.h"
 
 #include <iterator>
 #include <unordered_set>
@@ -102,6 +103,8 @@ Task<Result<void>> IntakeTables::Impl::add_copies(mail::Envelope& envelope)
         auto address = co_await rewriter->rewrite(std::move(copy), AddressRole::EnvelopeRecipient);
         if (!address)
             co_return std::move(address.error());
+        if (!is_copy_address(*address, "always_bcc, sender_bcc_maps or recipient_bcc_maps"))
+            continue;
         if (!known.insert(duplicate_key(*address)).second)
             continue;
         mail::Recipient recipient(std::move(*address));

@@ -1,5 +1,5 @@
 // The sender of probes for address verification (address_verify_sender): smtpd asks with it and takes mail for it, as
-// whoever is asked may verify it in turn; qmgr drops that mail.
+// whoever is asked may verify it in turn; qmgr drops that mail when it is nobody's mailbox.
 #pragma once
 
 #include "lib/base/time.h"
@@ -21,6 +21,8 @@ public:
     std::string address(int64_t now_s) const;
     // Whether the address is that one, or the one of the time before.
     bool is(std::string_view address, int64_t now_s) const;
+    // Nobody's mailbox, whatever address_verify_sender names: its local part changes with the time.
+    bool made_up() const { return ttl_s_ > 0; }
 
 private:
     std::string in_period(int64_t period) const;

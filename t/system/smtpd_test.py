@@ -149,6 +149,8 @@ class Smuggling(harness.TestCase):
                                             "append_dot_mydomain = no\nvirtual_transport = discard\ndefault_transport = discard\n") as post:
             for end in self.ENDS:
                 self.send(post, end, lambda text: [text])
+            self.wait_until(lambda: len(re.findall(r"from=<you@example\.net>", post.log())) >= len(self.ENDS), "all messages")
+            post.wait_queue(0)
             self.assertEqual(len(re.findall(r"from=<you@example\.net>", post.log())), len(self.ENDS))
             self.assertNotIn("evil@example.net", post.log())
 
