@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* key = "198.51.100.7"; // the fixture's client
 const std::vector<std::string> session = {"EHLO client.example\r\n", "MAIL FROM:<a@client.example>\r\n",
-                                          "RCPT TO:<user@example.org>\r\n", "DATA\r\n",
+                                          "RCPT TO:<friend@example.org>\r\n", "DATA\r\n",
                                           "Subject: x\r\n\r\ntext\r\n.\r\n", "QUIT\r\n"};
 
 SmtpdFixture& fixture()

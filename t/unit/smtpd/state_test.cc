@@ -165,3 +165,22 @@ TEST_CASE("sessions that follow each other in one connection of the server share
     CHECK(smtpd.server->sessions.empty());
     CHECK(smtpd.server->counters.size() == 1);
 }
+
+TEST_CASE("VRFY between RCPT and DATA changes nothing about the mail at hand")
+{
+    SmtpdFixture smtpd("smtpd_reject_unlisted_recipient = no\n"
+                       "smtpd_recipient_restrictions = check_recipient_access inline:{{trap@example.org=DISCARD}}\n");
+    const std::string output = smtpd.talk({ehlo, mail_from, rcpt_to, "VRFY trap@example.org\r\n", "DATA\r\n", message});
+    CHECK(output.find("\r\n252 2.0.0 trap@example.org\r\n") != std::string::npos);
+    CHECK(smtpd.queue.stored.size() == 1);
+}
+
+TEST_CASE("what an access table puts before a message is one line")
+{
+    SmtpdFixture smtpd("smtpd_recipient_restrictions = check_client_access environ:table\n");
+    ::setenv("198.51.100.7", "PREPEND X-A: b\r\n\r\nbody", 1);
+    smtpd.talk({ehlo, mail_from, rcpt_to, "DATA\r\n", message});
+    ::unsetenv("198.51.100.7");
+    REQUIRE(smtpd.queue.stored.size() == 1);
+    CHECK(smtpd.queue.stored[0].content.find("X-A") == std::string::npos);
+}
