@@ -198,11 +198,13 @@ TEST_CASE("a process killed in the middle of changes leaves whole values and no 
         ::usleep(static_cast<useconds_t>(3000 + round * 137));
         ::kill(pid, SIGKILL);
         wait_for(pid);
+        CHECK(cache->put("mine", "1", later, now));
+        if (last == 0 && value_of(*cache, "bulk") == "(none)")
+            continue; // killed before it had begun
         const std::string value = value_of(*cache, "k");
         REQUIRE(value != "(none)");
         REQUIRE(std::stoi(value) >= last);
         last = std::stoi(value);
-        CHECK(cache->put("mine", "1", later, now));
         CHECK(value_of(*cache, "bulk").size() == 1500);
     }
     CHECK(last > 0);
