@@ -73,11 +73,7 @@ class HostAt(harness.SinkServer):
     """A host at another loopback address; all of a test share a port, as hosts of the world do."""
 
     def __init__(self, address, port=0, answer=None):
-        self.handle, self.connections, self.errors = self.session, 0, []
-        self.answer, self.messages, self.commands = answer, [], []
-        self.listener = socket.create_server((address, port), backlog=100)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__(answer, port, address)
 
 
 def dns_settings(server, port):
@@ -451,13 +447,7 @@ class Lmtp(harness.TestCase):
         main_cf = "default_transport = lmtp:unix:lmtp-socket\nminimal_backoff_time = 1000s\nmaximal_backoff_time = 4000s\n"
         with harness.Instance(self, main_cf=main_cf) as post:
             path = os.path.join(post.spool, "lmtp-socket")
-            server = harness.FakeServer.__new__(harness.FakeServer)
-            server.handle, server.connections, server.errors = session, 0, []
-            server.listener = socket.socket(socket.AF_UNIX)
-            server.listener.bind(path)
-            os.chmod(path, 0o777)
-            server.listener.listen()
-            threading.Thread(target=server.accept, daemon=True).start()
+            server = harness.FakeServer(session, listener=harness.unix_listener(path))
             post.send(SENDER, ["good@far.example", "full@far.example"], "Hello.")
             post.wait_log(r"to=<good@far.example>, relay=\S+\[lmtp-socket\], .*dsn=2.0.0, status=sent \(250 2.0.0 stored\)")
             post.wait_log(r"to=<full@far.example>, .*dsn=4.2.2, status=deferred .*452 4.2.2 full")

@@ -519,14 +519,21 @@ class Dialogue:
             return False
 
 
-class FakeServer:
-    """A next host whose behaviour is a function of the test: handle(dialogue) for each connection, where
-    dialogue has send(), line(). For what no real server can be made to do on demand."""
+def unix_listener(path):
+    """A socket that anybody may connect to."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    os.chmod(path, 0o777)
+    listener.listen(100)
+    return listener
 
-    def __init__(self, handle, port=0):
-        self.handle, self.connections, self.errors = handle, 0, []
-        self.listener = socket.create_server(("127.0.0.1", port), backlog=100)
-        self.port = self.listener.getsockname()[1]
+
+class Listener:
+    """Gives each connection to connected(). On a free port, or whatever socket it is given."""
+
+    def __init__(self, listener=None):
+        self.listener = listener or socket.create_server(("127.0.0.1", 0), backlog=200)
+        self.port = self.listener.getsockname()[1] if self.listener.family == socket.AF_INET else None
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -535,8 +542,33 @@ class FakeServer:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            self.connections += 1
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+            self.connected(connection)
+
+    def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError: # closed before
+            pass
+        self.listener.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class FakeServer(Listener):
+    """A next host whose behaviour is a function of the test: handle(dialogue) for each connection, where
+    dialogue has send(), line(). For what no real server can be made to do on demand."""
+
+    def __init__(self, handle, port=0, address="127.0.0.1", listener=None):
+        self.handle, self.connections, self.errors = handle, 0, []
+        super().__init__(listener or socket.create_server((address, port), backlog=100))
+
+    def connected(self, connection):
+        self.connections += 1
+        threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
         with connection:
@@ -548,24 +580,14 @@ class FakeServer:
             except (OSError, ValueError) as error:
                 self.errors.append(error)
 
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
 
 class SinkServer(FakeServer):
     """Takes everything; `messages` is a list of (sender, [recipients], text). `answer(verb, argument)` may
     return a reply line instead of the usual one."""
 
-    def __init__(self, answer=None, port=0):
+    def __init__(self, answer=None, port=0, address="127.0.0.1"):
         self.answer, self.messages, self.commands = answer, [], []
-        super().__init__(self.session, port)
+        super().__init__(self.session, port, address)
 
     def session(self, peer):
         reply = lambda line: peer.send(line + "\r\n")

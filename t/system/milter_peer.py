@@ -8,10 +8,11 @@
         ... smtpd_milters = milter.address
         milter.events                    # [("C", data), ("D", ...), ...] of all connections
 """
-import os
 import socket
 import struct
 import threading
+
+import harness
 
 NO_BODY, NO_HEADERS, NO_END_OF_HEADER = 0x10, 0x20, 0x40
 NO_REPLY_HEADER, MAY_SKIP, REFUSED_RECIPIENTS = 0x80, 0x400, 0x800
@@ -66,32 +67,19 @@ class Peer:
         self.connection.shutdown(socket.SHUT_RDWR)
 
 
-class Milter:
+class Milter(harness.Listener):
     # Commands that have no reply.
     SILENT = "DAQK"
 
     def __init__(self, answer=None, version=6, actions=0x1ff, steps=0, symbols=b"", path=None):
         self.answer, self.version, self.actions, self.steps, self.symbols = answer, version, actions, steps, symbols
         self.events, self.offers, self.connections = [], [], 0
-        if path:
-            self.listener = socket.socket(socket.AF_UNIX)
-            self.listener.bind(path)
-            os.chmod(path, 0o666)
-            self.listener.listen(100)
-            self.address = "unix:" + path
-        else:
-            self.listener = socket.create_server(("127.0.0.1", 0), backlog=100)
-            self.address = "inet:127.0.0.1:%d" % self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__(harness.unix_listener(path) if path else None)
+        self.address = "unix:" + path if path else "inet:127.0.0.1:%d" % self.port
 
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+    def connected(self, connection):
+        self.connections += 1
+        threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
         with connection:
@@ -142,16 +130,3 @@ class Milter:
 
     def body(self):
         return b"".join(self.data("B"))
-
-    def close(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()

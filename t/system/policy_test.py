@@ -57,57 +57,36 @@ class Postgrey:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Spawner:
+class Spawner(harness.Listener):
     """Starts a program for each connection, as spawn(8) does."""
 
     def __init__(self, command):
         self.command, self.started = command, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__()
 
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection:
-                self.started.append(subprocess.Popen(self.command, stdin=connection, stdout=connection, stderr=subprocess.DEVNULL))
+    def connected(self, connection):
+        with connection:
+            self.started.append(subprocess.Popen(self.command, stdin=connection, stdout=connection, stderr=subprocess.DEVNULL))
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+    def close(self):
+        super().close()
         for process in self.started:
             process.terminate()
             process.wait()
 
 
-class SilentServer:
+class SilentServer(harness.Listener):
     """Accepts and reads, and never says a word."""
 
     def __init__(self):
         self.connections = []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=200)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__()
 
-    def accept(self):
-        while True:
-            try:
-                self.connections.append(self.listener.accept()[0])
-            except OSError:
-                return
+    def connected(self, connection):
+        self.connections.append(connection)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+    def close(self):
+        super().close()
         for connection in self.connections:
             connection.close()
 
