@@ -116,17 +116,6 @@ int code_of(std::string_view line)
     return number && *number >= 400 && *number <= 599 ? static_cast<int>(*number) : 0;
 }
 
-// "5.7.1 " at the beginning of a text: its length without the blank, or 0.
-size_t enhanced_code_length(std::string_view text, int code)
-{
-    const size_t length = std::min(text.find(' '), text.size());
-    const auto parts = ascii::split(text.substr(0, length), ".");
-    if (parts.size() != 3 || parts[0].size() != 1 || parts[0].front() != '0' + code / 100)
-        return 0;
-    const auto good = [](std::string_view part) { return part.size() <= 3 && ascii::parse_unsigned(part).has_value(); };
-    return good(parts[1]) && good(parts[2]) ? length : 0;
-}
-
 // Of a template for printf, as which smfi_setreply takes it.
 std::string without_doubled_percent(std::string_view text)
 {
@@ -273,7 +262,7 @@ Result<smtp::Reply> parse_smtp_reply(std::string_view text)
             return corrupt("a reply code that is malformed");
         last = mark == ' ';
         line.remove_prefix(std::min<size_t>(line.size(), 4));
-        const size_t dsn = enhanced_code_length(line, code);
+        const size_t dsn = smtp::enhanced_code_length(line, static_cast<char>('0' + code / 100));
         if (dsn > 0 && (reply.code == 0 || line.substr(0, dsn) == reply.dsn)) {
             reply.dsn = line.substr(0, dsn);
             line.remove_prefix(std::min(line.size(), dsn + 1));

@@ -40,7 +40,6 @@ enum Command : char {
     CmdEndOfMessage = 'E',
     CmdAbort = 'A',
     CmdQuit = 'Q',
-    CmdQuitNewConnection = 'K',
 };
 
 // What a filter may do to a message.
