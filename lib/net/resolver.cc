@@ -189,6 +189,16 @@ void fill(Answer& into, const std::string& name, DnsType type, const LookupRef& 
     into.detail = describe(name, type, into.state, lookup->failure);
 }
 
+// What PTR and NS records point to.
+std::vector<std::string> names_in(const LookupRef& lookup)
+{
+    std::vector<std::string> names;
+    if (lookup)
+        for (const DnsRecord& record : lookup->answer.records)
+            names.push_back(record.name);
+    return names;
+}
+
 void add_addresses(AddressAnswer& answer, const LookupRef& lookup)
 {
     for (const DnsRecord& record : lookup->answer.records) {
@@ -327,9 +337,7 @@ Task<PtrAnswer> Resolver::ptr(IpAddress address, Deadline deadline)
     const std::string name = cat(address.reversed(), address.v4() ? ".in-addr.arpa" : ".ip6.arpa");
     const LookupRef lookup = co_await impl_->wait_for(impl_->start(name, DnsType::Ptr), deadline);
     fill(answer, name, DnsType::Ptr, lookup, impl_->options.trust_ad);
-    if (lookup)
-        for (const DnsRecord& record : lookup->answer.records)
-            answer.names.push_back(record.name);
+    answer.names = names_in(lookup);
     co_return answer;
 }
 
@@ -339,9 +347,7 @@ Task<NsAnswer> Resolver::ns(std::string domain, Deadline deadline)
     const LookupRef lookup = co_await impl_->wait_for(impl_->start(name, DnsType::Ns), deadline);
     NsAnswer answer;
     fill(answer, name, DnsType::Ns, lookup, impl_->options.trust_ad);
-    if (lookup)
-        for (const DnsRecord& record : lookup->answer.records)
-            answer.names.push_back(record.name);
+    answer.names = names_in(lookup);
     co_return answer;
 }
 
